@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+var settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+if Context.environment["WARNINGS_AS_ERRORS"] != nil {
+    settings.append(.treatAllWarnings(as: .error))
+}
+
+let package = Package(
+    name: "token-service",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "token-service", targets: ["TokenServiceCommand"]),
+        .library(name: "TokenVerifier", targets: ["TokenVerifier"]),
+        .library(name: "JOSE", targets: ["JOSE"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: [.defaults, "YAML"]),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Floor 0: the C libraries.
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+        .systemLibrary(
+            name: "CArgon2", pkgConfig: "libargon2",
+            providers: [.apt(["libargon2-dev"]), .brew(["argon2"])]),
+        // Floor 1: keys and signatures.
+        .target(name: "JOSE", dependencies: ["COpenSSL"], swiftSettings: settings),
+        // Floor 2: the database.
+        .target(
+            name: "Storage", dependencies: [.product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: settings),
+        // Floor 3: the key ring.
+        .target(
+            name: "KeyService",
+            dependencies: ["JOSE", "Storage", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
+        // Floor 4: verification, for other people's services too.
+        .target(
+            name: "TokenVerifier",
+            dependencies: ["JOSE", .product(name: "AsyncHTTPClient", package: "async-http-client")],
+            swiftSettings: settings),
+        // Floor 5: the service.
+        .target(
+            name: "TokenService",
+            dependencies: [
+                "CArgon2", "JOSE", "KeyService", "Storage", "TokenVerifier",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        // Floor 6: the command line.
+        .executableTarget(
+            name: "TokenServiceCommand",
+            dependencies: [
+                "JOSE", "KeyService", "Storage", "TokenService", "TokenVerifier",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "JOSETests", dependencies: ["JOSE"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: settings),
+        .testTarget(name: "KeyServiceTests", dependencies: ["KeyService"], swiftSettings: settings),
+        .testTarget(
+            name: "TokenServiceTests",
+            dependencies: [
+                "TokenService", "TokenServiceCommand",
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ],
+            swiftSettings: settings),
+    ]
+)
+
+// The sanitizer scripts check the OpenSSL wrapper alone: without this, each would first build every dependency.
+if Context.environment["JOSE_ONLY"] != nil {
+    package.products.removeAll { $0.name != "JOSE" }
+    package.dependencies.removeAll()
+    package.targets.removeAll { !["COpenSSL", "JOSE", "JOSETests"].contains($0.name) }
+}

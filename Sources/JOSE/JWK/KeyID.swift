@@ -1,0 +1,21 @@
+/// A `kid` (RFC 7515 section 4.1.4): the name of a key.
+public struct KeyID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: String
+
+    /// The longest name, in UTF-8 bytes.
+    public static let maximumLength = 256
+
+    /// A name of 1 to ``maximumLength`` bytes without control characters; `nil` for any other.
+    public init?(_ rawValue: String) {
+        guard (1...Self.maximumLength).contains(rawValue.utf8.count),
+            rawValue.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
+        else { return nil }
+        self.rawValue = rawValue
+    }
+
+    init(unchecked rawValue: String) { self.rawValue = rawValue }
+
+    public var description: String { rawValue }
+
+    public static func < (left: KeyID, right: KeyID) -> Bool { left.rawValue < right.rawValue }
+}

@@ -1,0 +1,72 @@
+/// A signed content in the compact serialisation (RFC 7515 section 7.1), read but not yet verified.
+public struct JWS: Sendable {
+    public let header: JWSHeader
+    /// What was signed; not to be believed before ``verify(with:)-(JWK)``.
+    public let payload: [UInt8]
+    let signature: [UInt8]
+    /// Header and payload as they were spelt.
+    let signingInput: [UInt8]
+
+    /// The longest token that is read, in bytes.
+    public static let maximumTokenSize = 16 * 1024
+
+    /// Reads three base64url parts with dots between them.
+    ///
+    /// - Parameter maximumSize: a longer text is refused before it is looked at.
+    /// - Throws: ``JOSEError`` `malformed` or `unsupported`.
+    public init(compact: some Collection<UInt8>, maximumSize: Int = JWS.maximumTokenSize) throws {
+        guard compact.count <= maximumSize else { throw JOSEError(.malformed, "a token over \(maximumSize) bytes") }
+        let parts = compact.split(
+            separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
+        guard parts.count == 3 else {
+            throw JOSEError(.malformed, "a token that isn't three parts with dots between them")
+        }
+        guard parts[0].count <= JWS.maximumTokenSize else {
+            throw JOSEError(.malformed, "a header over \(JWS.maximumTokenSize) bytes")
+        }
+        header = try JWSHeader(json: Base64URL.decode(parts[0]))
+        payload = try Base64URL.decode(parts[1])
+        signature = try Base64URL.decode(parts[2])
+        signingInput = Array(compact.prefix(parts[0].count + 1 + parts[1].count))
+    }
+
+    /// Reads a token from a string.
+    public init(compact: String, maximumSize: Int = JWS.maximumTokenSize) throws {
+        try self.init(compact: Array(compact.utf8), maximumSize: maximumSize)
+    }
+
+    /// Checks the signature with a key that the caller trusts. The key decides which algorithms there are; a `kid` in the
+    /// header must be the key's where both have one.
+    ///
+    /// - Throws: ``JOSEError`` `unknownKey` for another `kid`, `unsupported` for another algorithm than the key's,
+    ///   `signatureInvalid`.
+    public func verify(with key: JWK) throws {
+        if let expected = key.keyID, let keyID = header.keyID, keyID != expected {
+            throw JOSEError(.unknownKey, "a token whose kid isn't the key's")
+        }
+        guard let algorithm = key.algorithms.first(where: { $0.name == header.algorithmName }) else {
+            throw JOSEError(.unsupported, "a token whose alg isn't the key's")
+        }
+        guard try key.publicKey.isValidSignature(signature, of: signingInput, algorithm: algorithm) else {
+            throw JOSEError(.signatureInvalid, "a signature that doesn't belong to the token and the key")
+        }
+    }
+
+    /// Checks the signature with the keys of a trusted set that the header's `kid` names, or, where it has none, those
+    /// that go with its `alg`.
+    ///
+    /// - Returns: the key that made the signature.
+    @discardableResult
+    public func verify(with set: JWKSet) throws -> JWK {
+        var failure = JOSEError(.unknownKey, "a token whose key isn't in the set")
+        for key in set.keys(for: header) {
+            do {
+                try verify(with: key)
+                return key
+            } catch let error as JOSEError {
+                failure = error
+            }
+        }
+        throw failure
+    }
+}

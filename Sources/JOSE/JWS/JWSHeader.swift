@@ -1,0 +1,39 @@
+/// The protected header of a JWS (RFC 7515 section 4). `jwk`, `jku`, `x5u` and `x5c` are never looked at.
+public struct JWSHeader: Hashable, Sendable {
+    /// The `alg` value, which may name no algorithm that is known here.
+    public let algorithmName: String
+    public let keyID: KeyID?
+    /// The `typ` value, lower case and without the prefix `application/` (RFC 7515 section 4.1.9).
+    public let type: String?
+    /// All members.
+    public let members: JSONObject
+
+    /// Reads the JSON text of a header.
+    ///
+    /// - Throws: ``JOSEError`` `malformed` for anything that isn't a header, `unsupported` for `crit`: no extension is
+    ///   understood here.
+    init(json: some Collection<UInt8>) throws {
+        members = try JSONObject(json: json)
+        guard members["crit"] == nil, members["b64"] == nil else {
+            throw JOSEError(.unsupported, "a header with extensions that must be understood")
+        }
+        guard let name = members["alg"]?.string else { throw JOSEError(.malformed, "a header without alg") }
+        algorithmName = name
+        if let value = members["kid"] {
+            guard let keyID = value.string.flatMap(KeyID.init) else {
+                throw JOSEError(.malformed, "a header whose kid is empty, too long or not text")
+            }
+            self.keyID = keyID
+        } else {
+            keyID = nil
+        }
+        if let value = members["typ"] {
+            guard let text = value.string?.lowercased() else {
+                throw JOSEError(.malformed, "a header whose typ isn't a string")
+            }
+            type = text.hasPrefix("application/") ? String(text.dropFirst("application/".count)) : text
+        } else {
+            type = nil
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/// What a token has to say to be accepted: RFC 7519 section 4.1 and, for access tokens, RFC 9068 section 4.
+public struct JWTPolicy: Sendable {
+    /// The one `iss` that is accepted.
+    public var issuer: String
+    /// One of these has to be in `aud`; empty means that anybody is meant.
+    public var audiences: [String]
+    /// The `typ` that the header must have, `at+jwt` for access tokens; `nil` takes any.
+    public var type: String?
+    /// How far the clocks of issuer and verifier may differ.
+    public var leeway: Duration
+    /// Claims that must be there, besides `iss` and `exp`.
+    public var requiredClaims: [String]
+
+    public init(
+        issuer: String, audiences: [String], type: String? = "at+jwt", leeway: Duration = .seconds(30),
+        requiredClaims: [String] = []
+    ) {
+        self.issuer = issuer
+        self.audiences = audiences
+        self.type = type
+        self.leeway = leeway
+        self.requiredClaims = requiredClaims
+    }
+
+    /// Checks header and claims at an instant.
+    ///
+    /// - Throws: ``JOSEError`` `claimRefused`, or `expired` where nothing else is wrong than that.
+    public func check(_ claims: JWTClaims, header: JWSHeader, at now: Instant) throws {
+        func require(_ holds: Bool, _ problem: String) throws {
+            if !holds { throw JOSEError(.claimRefused, problem) }
+        }
+        if let type { try require(header.type == type, "a token whose typ isn't \(type)") }
+        try require(claims.issuer.map { $0.isSpelt(issuer) } == true, "a token of another issuer")
+        try require(
+            audiences.isEmpty || claims.audiences.contains { audience in audiences.contains { $0.isSpelt(audience) } },
+            "a token for another audience")
+        for name in requiredClaims { try require(claims.members[name] != nil, "a token without \(name)") }
+        guard let expiresAt = claims.expiresAt else { throw JOSEError(.claimRefused, "a token without exp") }
+        if let notBefore = claims.notBefore { try require(now + leeway >= notBefore, "a token that isn't valid yet") }
+        if let issuedAt = claims.issuedAt { try require(now + leeway >= issuedAt, "a token from the future") }
+        guard now < expiresAt + leeway else { throw JOSEError(.expired, "an expired token") }
+    }
+}
+
+extension String {
+    /// Whether two strings are the same code units: names in tokens aren't normalised (RFC 7519 section 2), while Swift's
+    /// `==` takes composed and decomposed letters for the same.
+    package func isSpelt(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+}

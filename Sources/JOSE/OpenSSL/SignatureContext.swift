@@ -1,0 +1,93 @@
+internal import COpenSSL
+
+/// OpenSSL's state for signing or verifying with one key and one algorithm, for one caller at a time.
+///
+/// It holds a copy of the key: threads that share one `EVP_PKEY` wait for its reference count and, with P-256, gain
+/// nothing from a second core. Hashing first and re-using one `EVP_PKEY_CTX` is OpenSSL 3's fastest way.
+final class SignatureContext: @unchecked Sendable {
+    struct Purpose: Hashable {
+        let algorithm: Algorithm
+        let signs: Bool
+    }
+
+    private let purpose: Purpose
+    private let key: OpaquePointer
+    private let operation: OpaquePointer
+    private let hashing: OpaquePointer
+
+    init(copying original: OpaquePointer, purpose: Purpose) throws {
+        self.purpose = purpose
+        key = try check(EVP_PKEY_dup(original), "EVP_PKEY_dup")
+        guard let operation = EVP_PKEY_CTX_new_from_pkey(nil, key, nil), let hashing = EVP_MD_CTX_new() else {
+            EVP_PKEY_free(key)
+            throw JOSEError.openSSL("EVP_PKEY_CTX_new_from_pkey")
+        }
+        self.operation = operation
+        self.hashing = hashing
+        guard let digest = purpose.algorithm.digest else { return }
+        let started = purpose.signs ? EVP_PKEY_sign_init(operation) : EVP_PKEY_verify_init(operation)
+        try check(started, "EVP_PKEY_sign_init")
+        try check(EVP_PKEY_CTX_set_signature_md(operation, digest.handle), "EVP_PKEY_CTX_set_signature_md")
+        switch purpose.algorithm.padding {
+        case .none: break
+        case .pkcs1:
+            try check(EVP_PKEY_CTX_set_rsa_padding(operation, RSA_PKCS1_PADDING), "EVP_PKEY_CTX_set_rsa_padding")
+        case .pss:
+            try check(EVP_PKEY_CTX_set_rsa_padding(operation, RSA_PKCS1_PSS_PADDING), "EVP_PKEY_CTX_set_rsa_padding")
+            try check(
+                EVP_PKEY_CTX_set_rsa_pss_saltlen(operation, RSA_PSS_SALTLEN_DIGEST), "EVP_PKEY_CTX_set_rsa_pss_saltlen")
+        }
+    }
+
+    deinit {
+        EVP_MD_CTX_free(hashing)
+        EVP_PKEY_CTX_free(operation)
+        EVP_PKEY_free(key)
+    }
+
+    /// The signature in JWS's form.
+    func sign(_ message: [UInt8]) throws -> [UInt8] {
+        var signature = [UInt8](repeating: 0, count: Int(EVP_PKEY_get_size(key)))
+        var count = signature.count
+        if purpose.algorithm.digest == nil {
+            try check(EVP_DigestSignInit(hashing, nil, nil, nil, key), "EVP_DigestSignInit")
+            try check(EVP_DigestSign(hashing, &signature, &count, message, message.count), "EVP_DigestSign")
+        } else {
+            let hash = try hash(message)
+            try check(EVP_PKEY_sign(operation, &signature, &count, hash, hash.count), "EVP_PKEY_sign")
+        }
+        signature.removeLast(signature.count - count)
+        guard let size = purpose.algorithm.curve?.coordinateSize else { return signature }
+        return try ECDSASignature.concatenated(fromDER: signature, coordinateSize: size)
+    }
+
+    /// Whether a signature in JWS's form belongs to the message.
+    func verify(_ signature: [UInt8], of message: [UInt8]) throws -> Bool {
+        if purpose.algorithm.digest == nil {
+            try check(EVP_DigestVerifyInit(hashing, nil, nil, nil, key), "EVP_DigestVerifyInit")
+            return accepted(EVP_DigestVerify(hashing, signature, signature.count, message, message.count))
+        }
+        let encoded =
+            if let size = purpose.algorithm.curve?.coordinateSize {
+                try ECDSASignature.der(fromConcatenated: signature, coordinateSize: size)
+            } else {
+                signature
+            }
+        let hash = try hash(message)
+        return accepted(EVP_PKEY_verify(operation, encoded, encoded.count, hash, hash.count))
+    }
+
+    private func accepted(_ result: Int32) -> Bool {
+        if result != 1 { ERR_clear_error() }
+        return result == 1
+    }
+
+    private func hash(_ message: [UInt8]) throws -> [UInt8] {
+        guard let digest = purpose.algorithm.digest else { return message }
+        var hash = [UInt8](repeating: 0, count: digest.size)
+        try check(EVP_DigestInit_ex2(hashing, digest.handle, nil), "EVP_DigestInit_ex2")
+        try check(EVP_DigestUpdate(hashing, message, message.count), "EVP_DigestUpdate")
+        try check(EVP_DigestFinal_ex(hashing, &hash, nil), "EVP_DigestFinal_ex")
+        return hash
+    }
+}
