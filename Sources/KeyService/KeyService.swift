@@ -1,0 +1,143 @@
+public import JOSE
+public import Logging
+
+/// The keys of a running server: the ring, the private keys that sign now, and the published documents made from them.
+///
+/// It looks at the store every second, so that it sees what a command or another node did; between two changes a request
+/// costs a lock and a comparison of instants.
+public final class KeyService: Sendable {
+    private let store: any KeyStore
+    private let planner: KeyPlanner
+    private let now: @Sendable () -> Instant
+    private let logger: Logger
+    private let state: Locked<State>
+
+    private struct State {
+        var version: KeyStoreVersion?
+        var ring: KeyRing
+        var privateKeys: [KeyID: PrivateKey]
+        var view: KeyView
+        /// What was reported already.
+        var problems: Set<String> = []
+    }
+
+    /// How often the store is asked whether it changed.
+    public static let pollInterval = Duration.seconds(1)
+
+    /// Brings the store up to date for these settings, and loads it.
+    ///
+    /// - Parameters:
+    ///   - now: the clock.
+    /// - Throws: ``KeyServiceError``.
+    public init(
+        store: any KeyStore, planner: KeyPlanner, now: @escaping @Sendable () -> Instant, logger: Logger
+    ) async throws {
+        self.store = store
+        self.planner = planner
+        self.now = now
+        self.logger = logger
+        let empty = planner.ring([])
+        state = Locked(
+            State(
+                ring: empty, privateKeys: [:],
+                view: try KeyView(ring: empty, privateKeys: [:], planner.schedule, at: now())))
+        let made = try await store.change { contents in
+            let changes = try planner.start(contents, at: now())
+            return (changes, changes)
+        }
+        for case .add(let record, _) in made {
+            logger.notice(
+                "made a key",
+                metadata: [
+                    "kid": "\(record.keyID)", "algorithm": "\(record.algorithm)",
+                    "activates_at": "\(record.activatesAt!)",
+                ])
+        }
+        try await reload()
+    }
+
+    /// The keys at this instant.
+    public func current() throws -> KeyView {
+        let now = now()
+        return try state.withLock { state in
+            if !state.view.holds(at: now) {
+                state.view = try KeyView(ring: state.ring, privateKeys: state.privateKeys, planner.schedule, at: now)
+            }
+            return state.view
+        }
+    }
+
+    /// Looks at the store now and then, and makes the keys that are due, until the task is cancelled.
+    public func run() async throws {
+        while !Task.isCancelled {
+            do {
+                try await refresh()
+            } catch {
+                report("can't read or write the keys: \(error)")
+            }
+            try await Task.sleep(for: Self.pollInterval)
+        }
+    }
+
+    /// Looks at the store once: loads what changed, and makes the keys that are due.
+    public func refresh() async throws {
+        if try await store.version() != state.withLock({ $0.version }) { try await reload() }
+        let planner = planner
+        guard planner.isRotationDue(state.withLock { $0.ring.records }, at: now()) else { return }
+        let made = try await store.change { [now] contents in
+            let changes = try planner.automaticRotation(contents, at: now())
+            return (changes, changes)
+        }
+        for case .add(let record, _) in made {
+            logger.notice(
+                "rotation: made the next key",
+                metadata: [
+                    "kid": "\(record.keyID)", "algorithm": "\(record.algorithm)",
+                    "activates_at": "\(record.activatesAt!)",
+                ])
+        }
+        try await reload()
+    }
+
+    private func reload() async throws {
+        var version = try await store.version()
+        var contents = try await store.contents()
+        let instant = now()
+        if !planner.raisePromises(contents.records, at: instant).isEmpty {
+            // Before anything is signed or published under today's settings, the records have to say so.
+            let planner = planner
+            try await store.change { (planner.raisePromises($0.records, at: instant), ()) }
+            version = try await store.version()
+            contents = try await store.contents()
+        }
+        contents.damaged.forEach { report("a key can't be read, and is left out: \($0)") }
+        let ring = planner.ring(contents.records)
+        var privateKeys: [KeyID: PrivateKey] = [:]
+        let known = state.withLock { $0.privateKeys }
+        for record in ring.records
+        where record.hasPrivateKey && [.pending, .active].contains(ring.state(of: record, at: instant)) {
+            do {
+                if let key = known[record.keyID] {
+                    privateKeys[record.keyID] = key
+                } else {
+                    privateKeys[record.keyID] = try await store.privateKey(of: record)
+                }
+            } catch {
+                report("a private key can't be read, and doesn't sign: \(error)")
+            }
+        }
+        let view = try KeyView(ring: ring, privateKeys: privateKeys, planner.schedule, at: instant)
+        if view.signingKey == nil { report("no key can sign: see keys list, and keys rotate --immediately") }
+        state.withLock { [version, privateKeys] in
+            $0.version = version
+            $0.ring = ring
+            $0.privateKeys = privateKeys
+            $0.view = view
+        }
+    }
+
+    /// Logs a problem the first time it is met.
+    private func report(_ problem: String) {
+        if state.withLock({ $0.problems.insert(problem).inserted }) { logger.error("\(problem)") }
+    }
+}

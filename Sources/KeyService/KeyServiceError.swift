@@ -1,0 +1,26 @@
+/// Why a step with keys was refused or failed. The reason says what to do; it never holds a key or a secret.
+public struct KeyServiceError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A stable name for a kind of error. The list can grow.
+    public struct Code: Hashable, Sendable {
+        let name: String
+
+        /// A step that would break a promise to verifiers, or names a key that isn't there.
+        public static let refused = Code(name: "refused")
+        /// Settings that break a rule together.
+        public static let badSettings = Code(name: "bad_settings")
+        /// A master secret that is missing, ill-formed or doesn't open what is stored.
+        public static let masterSecret = Code(name: "master_secret")
+        /// The store can't be read or written.
+        public static let storage = Code(name: "storage")
+    }
+
+    public let code: Code
+    public let reason: String
+
+    public init(_ code: Code, _ reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+
+    public var description: String { reason }
+}

@@ -1,0 +1,215 @@
+internal import Dispatch
+internal import Foundation
+public import JOSE
+
+/// A folder of keys, one file each: `KID.pem`, in a folder that only its owner enters.
+///
+/// Processes take turns through a lock on the file `.lock`; reading needs none, since files are replaced whole.
+public final class FolderKeyStore: KeyStore {
+    private let path: String
+    private let secret: MasterSecret
+    private let authenticationKeys: [SecretBytes]
+    /// Where the disk is waited for.
+    private let queue = DispatchQueue(label: "keys")
+
+    /// Opens the folder, making it where it isn't there yet, and closes it to others.
+    ///
+    /// - Throws: ``KeyServiceError`` `storage`.
+    public init(path: String, secret: MasterSecret) throws {
+        self.path = path
+        self.secret = secret
+        authenticationKeys = try KeyFile.authenticationKeys(secret)
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw DurableFile.failure("make the folder", path) }
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw DurableFile.failure("read the folder", path) }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw KeyServiceError(.storage, "the setting keys names \(path), which isn't a folder")
+        }
+        if status.st_mode & 0o077 != 0, chmod(path, 0o700) != 0 {
+            throw DurableFile.failure("close to others", path)
+        }
+    }
+
+    /// Whether a folder holds any key file, without opening one.
+    public static func hasKeys(path: String) -> Bool {
+        (try? FileManager.default.contentsOfDirectory(atPath: path))?.contains { $0.hasSuffix(fileSuffix) } ?? false
+    }
+
+    private static let fileSuffix = ".pem"
+    /// There while the very first keys are being written: until it goes, nobody was told of any.
+    private static let firstKeysMark = ".first-keys"
+    /// How long to wait for another process, which at most makes a few RSA keys.
+    private static let lockTimeout: TimeInterval = 60
+
+    // MARK: KeyStore
+
+    public func contents() async throws -> KeyStoreContents { try await onQueue { try $0.load() } }
+
+    public func privateKey(of record: KeyRecord) async throws -> PrivateKey {
+        try await onQueue { try $0.decrypt($0.read($0.fileName(record))) }
+    }
+
+    public func change<Result: Sendable>(
+        _ decide: @escaping @Sendable (KeyStoreContents) throws -> (changes: [KeyChange], result: Result)
+    ) async throws -> Result {
+        try await onQueue { store in
+            try store.withLock {
+                let contents = try store.load()
+                if contents.records.isEmpty, let damaged = contents.damaged.first {
+                    throw KeyServiceError(
+                        .masterSecret,
+                        "no key in the folder \(store.path) can be read, so nothing is changed there: is this the right "
+                            + "master-secret-file? \(damaged)")
+                }
+                let (changes, result) = try decide(contents)
+                guard !changes.isEmpty || contents.isNew else { return result }
+                let mark = store.file(Self.firstKeysMark)
+                if contents.isNew { try DurableFile.replace(mark, contents: []) }
+                for change in changes { try store.apply(change) }
+                if contents.isNew { try DurableFile.remove(mark) }
+                return result
+            }
+        }
+    }
+
+    public func version() async throws -> KeyStoreVersion {
+        try await onQueue { store in
+            KeyStoreVersion(
+                parts: try store.fileNames().map { name in
+                    var status = stat()
+                    guard stat(store.file(name), &status) == 0 else { return name }
+                    // A file that was replaced has another inode, or at least another time.
+                    return
+                        "\(name) \(status.st_ino) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec) \(status.st_size)"
+                })
+        }
+    }
+
+    public func reencrypt() async throws -> Int {
+        try await onQueue { store in
+            try store.withLock {
+                let files = try store.fileNames().map { try store.read($0) }
+                for file in files {
+                    guard file.record.hasPrivateKey else {
+                        try store.write(file)
+                        continue
+                    }
+                    let pem = try store.decrypt(file).pkcs8PEM(passphrase: store.secret.current)
+                    try store.write(KeyFile(record: file.record, pem: pem))
+                }
+                return files.count { $0.record.hasPrivateKey }
+            }
+        }
+    }
+
+    // MARK: Files
+
+    private func onQueue<Result: Sendable>(
+        _ body: @escaping @Sendable (FolderKeyStore) throws -> Result
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Swift.Result { try body(self) }) }
+        }
+    }
+
+    private func file(_ name: String) -> String { path + "/" + name }
+
+    /// Named by the thumbprint: a `kid` of another system may not be a file name.
+    private func fileName(_ record: KeyRecord) -> String { record.thumbprint.rawValue + Self.fileSuffix }
+
+    private func fileNames() throws -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(Self.fileSuffix) }
+                .sorted()
+        } catch {
+            throw KeyServiceError(.storage, "can't read the key folder \(path): \(error.localizedDescription)")
+        }
+    }
+
+    private func load() throws -> KeyStoreContents {
+        var records: [KeyRecord] = []
+        var damaged: [DamagedKey] = []
+        for name in try fileNames() {
+            do {
+                records.append(try read(name).record)
+            } catch {
+                // A file that was pruned since the folder was listed isn't damaged.
+                if access(file(name), F_OK) != 0, errno == ENOENT { continue }
+                damaged.append(DamagedKey(name: file(name), reason: "\(error)"))
+            }
+        }
+        let isNew = records.isEmpty && damaged.isEmpty || access(file(Self.firstKeysMark), F_OK) == 0
+        return KeyStoreContents(records: records, damaged: damaged, isNew: isNew)
+    }
+
+    private func read(_ name: String) throws -> KeyFile {
+        guard let data = FileManager.default.contents(atPath: file(name)) else {
+            throw DurableFile.failure("read", file(name))
+        }
+        guard let text = String(data: data, encoding: .utf8) else { throw JOSEError(.malformed, "not a text file") }
+        let keyFile = try KeyFile(text: text, keys: authenticationKeys)
+        guard fileName(keyFile.record) == name else { throw JOSEError(.malformed, "a file under another key's name") }
+        return keyFile
+    }
+
+    private func write(_ keyFile: KeyFile) throws {
+        let text = try keyFile.text(key: authenticationKeys[0])
+        try DurableFile.replace(file(fileName(keyFile.record)), contents: Array(text.utf8))
+    }
+
+    private func decrypt(_ keyFile: KeyFile) throws -> PrivateKey {
+        let name = fileName(keyFile.record)
+        guard keyFile.record.hasPrivateKey else {
+            throw KeyServiceError(.storage, "\(file(name)) has no private half any more")
+        }
+        var failure: any Error = KeyServiceError(.masterSecret, "\(file(name)) isn't opened by the master secret")
+        for line in secret.lines {
+            do {
+                let key = try PrivateKey(trustedPEM: keyFile.pem, passphrase: line)
+                guard key.publicKey == keyFile.record.publicKey else {
+                    throw KeyServiceError(.storage, "\(file(name)) holds another key's private half")
+                }
+                return key
+            } catch let error as JOSEError where error.code == .wrongPassphrase {
+                continue
+            } catch let error as JOSEError {
+                failure = KeyServiceError(.storage, "\(file(name)) has a damaged private half: \(error)")
+            }
+        }
+        throw failure
+    }
+
+    private func apply(_ change: KeyChange) throws {
+        switch change {
+        case .add(let record, let key):
+            let pem = try key?.pkcs8PEM(passphrase: secret.current) ?? record.publicKey.pem()
+            try write(KeyFile(record: record, pem: pem))
+        case .update(let record):
+            try write(KeyFile(record: record, pem: read(fileName(record)).pem))
+        case .erasePrivateKey(let record):
+            try write(KeyFile(record: record, pem: record.publicKey.pem()))
+        case .remove(let record):
+            try DurableFile.remove(file(fileName(record)))
+        }
+    }
+
+    /// Runs `body` while no other process changes the folder, after clearing away what a killed one left.
+    private func withLock<Result>(_ body: () throws -> Result) throws -> Result {
+        let lock = open(file(".lock"), O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw DurableFile.failure("write to the key folder", path) }
+        defer { close(lock) }
+        let deadline = Date(timeIntervalSinceNow: Self.lockTimeout)
+        while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw DurableFile.failure("lock", path) }
+            guard Date() < deadline else {
+                throw KeyServiceError(.storage, "another process has been changing the key folder \(path) for a minute")
+            }
+            usleep(5000)
+        }
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        where name.hasPrefix(DurableFile.temporaryPrefix) {
+            unlink(file(name))
+        }
+        return try body()
+    }
+}

@@ -1,0 +1,104 @@
+/// A database that every store of this package works over.
+///
+/// Statements are written once, in the dialect that SQLite and PostgreSQL share: parameters are `$1`, `$2`, …, each
+/// used as often as needed; `RETURNING` and `ON CONFLICT` are there; ids are made by the caller, instants are BIGINT
+/// microseconds since 1970, structured values JSON text, only keys and hashes BYTEA.
+public protocol Database: Sendable {
+    /// Runs queries that see one state of the database.
+    ///
+    /// - Throws: ``StorageError``, or what `body` throws.
+    func read<Result: Sendable>(
+        _ body: @escaping @Sendable (any Connection) throws -> Result
+    ) async throws -> Result
+
+    /// Runs statements as one transaction that has the right to write from its start. It returns after the commit is
+    /// durable: what was done stays done, by kill -9 or by power.
+    ///
+    /// Where `body` throws, nothing of it stays. It decides inside its statements (`UPDATE … WHERE … RETURNING`) rather
+    /// than by reading first, and may run more than once.
+    ///
+    /// - Throws: ``StorageError``, or what `body` throws.
+    func write<Result: Sendable>(
+        _ body: @escaping @Sendable (any Connection) throws -> Result
+    ) async throws -> Result
+
+    /// Closes every connection; later calls throw.
+    func close() throws
+}
+
+/// A connection inside a transaction; it must not be kept.
+public protocol Connection {
+    /// The rows that a statement answers.
+    func query(_ sql: String, _ parameters: [SQLValue]) throws -> [Row]
+
+    /// Runs a statement and answers how many rows it changed.
+    @discardableResult
+    func execute(_ sql: String, _ parameters: [SQLValue]) throws -> Int
+}
+
+extension Connection {
+    public func query(_ sql: String) throws -> [Row] { try query(sql, []) }
+
+    @discardableResult
+    public func execute(_ sql: String) throws -> Int { try execute(sql, []) }
+}
+
+/// A value in the database.
+public enum SQLValue: Hashable, Sendable {
+    case null
+    case integer(Int64)
+    case text(String)
+    case bytes([UInt8])
+
+    /// A text, or null for `nil`.
+    public static func text(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
+
+    /// A number, or null for `nil`.
+    public static func integer(_ number: Int64?) -> SQLValue { number.map { .integer($0) } ?? .null }
+}
+
+/// One row of an answer.
+public struct Row: Sendable {
+    private let names: [String]
+    private let values: [SQLValue]
+
+    init(names: [String], values: [SQLValue]) {
+        self.names = names
+        self.values = values
+    }
+
+    private func value(_ name: String) throws -> SQLValue {
+        guard let index = names.firstIndex(of: name) else {
+            throw StorageError(.unexpected, "the database answered no column \(name)")
+        }
+        return values[index]
+    }
+
+    /// - Throws: ``StorageError`` `unexpected` where the column isn't there, is null or of another type.
+    public func text(_ name: String) throws -> String {
+        guard case .text(let text) = try value(name) else { throw wrongType(name) }
+        return text
+    }
+
+    public func integer(_ name: String) throws -> Int64 {
+        guard case .integer(let number) = try value(name) else { throw wrongType(name) }
+        return number
+    }
+
+    public func bytes(_ name: String) throws -> [UInt8] {
+        guard case .bytes(let bytes) = try value(name) else { throw wrongType(name) }
+        return bytes
+    }
+
+    public func optionalText(_ name: String) throws -> String? {
+        try value(name) == .null ? nil : text(name)
+    }
+
+    public func optionalInteger(_ name: String) throws -> Int64? {
+        try value(name) == .null ? nil : integer(name)
+    }
+
+    private func wrongType(_ name: String) -> StorageError {
+        StorageError(.unexpected, "the database answered another type in column \(name)")
+    }
+}

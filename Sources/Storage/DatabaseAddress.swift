@@ -1,0 +1,25 @@
+/// Where a database is: the value of the setting `database`.
+public enum DatabaseAddress: Hashable, Sendable {
+    /// `sqlite:PATH`.
+    case sqlite(path: String)
+
+    /// - Throws: ``StorageError`` `badAddress`.
+    public init(_ text: String) throws {
+        if text.hasPrefix("sqlite:"), text.count > "sqlite:".count {
+            self = .sqlite(path: String(text.dropFirst("sqlite:".count)))
+        } else if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
+            throw StorageError(.badAddress, "this version has no PostgreSQL driver yet; use sqlite:PATH")
+        } else {
+            throw StorageError(.badAddress, "not an address of a database; use sqlite:PATH")
+        }
+    }
+
+    /// Opens the database, making it where it isn't there yet.
+    ///
+    /// - Throws: ``StorageError`` `unavailable`.
+    public func open() throws -> any Database {
+        switch self {
+        case .sqlite(let path): try SQLiteDatabase(path: path)
+        }
+    }
+}
