@@ -55,7 +55,7 @@ public struct JWK: Sendable {
     }
 
     /// The private members of an RSA key (RFC 7518 section 6.3.2) and OpenSSL's names for them.
-    static let privateRSAMembers = [
+    static let privateRSAMembers: [(String, StaticString)] = [
         ("d", "d"), ("p", "rsa-factor1"), ("q", "rsa-factor2"), ("dp", "rsa-exponent1"), ("dq", "rsa-exponent2"),
         ("qi", "rsa-coefficient1"),
     ]

@@ -91,19 +91,22 @@ extension EVPKey {
         if let group = components.group {
             let text = try check(strdup(group), "strdup")
             texts.append(text)
-            try check(OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, text, 0), "OSSL_PARAM_BLD")
+            let name: StaticString = "group"
+            try check(
+                OSSL_PARAM_BLD_push_utf8_string(builder, name.cString, text, 0), "OSSL_PARAM_BLD_push_utf8_string")
         }
         for (name, bytes) in components.numbers {
             let number = try check(BN_bin2bn(bytes, Int32(bytes.count), nil), "BN_bin2bn")
             numbers.append(number)
-            try check(OSSL_PARAM_BLD_push_BN(builder, name, number), "OSSL_PARAM_BLD_push_BN")
+            try check(OSSL_PARAM_BLD_push_BN(builder, name.cString, number), "OSSL_PARAM_BLD_push_BN")
         }
         for (name, bytes) in components.octets {
             let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
             buffer.copyBytes(from: bytes)
             octets.append(buffer)
             try check(
-                OSSL_PARAM_BLD_push_octet_string(builder, name, buffer.baseAddress, buffer.count), "OSSL_PARAM_BLD")
+                OSSL_PARAM_BLD_push_octet_string(builder, name.cString, buffer.baseAddress, buffer.count),
+                "OSSL_PARAM_BLD")
         }
         let parameters = try check(OSSL_PARAM_BLD_to_param(builder), "OSSL_PARAM_BLD_to_param")
         defer { OSSL_PARAM_free(parameters) }
@@ -120,11 +123,18 @@ extension EVPKey {
     }
 }
 
-/// What a key is made of, under OpenSSL's parameter names.
+/// What a key is made of, under OpenSSL's parameter names. OpenSSL keeps pointers to the names until the key is made.
 struct KeyComponents {
     var group: String?
-    var numbers: [(name: String, bytes: [UInt8])] = []
-    var octets: [(name: String, bytes: [UInt8])] = []
+    var numbers: [(name: StaticString, bytes: [UInt8])] = []
+    var octets: [(name: StaticString, bytes: [UInt8])] = []
+}
+
+extension StaticString {
+    /// The text for a C function that keeps the pointer: a literal never goes away, and ends with a zero.
+    fileprivate var cString: UnsafePointer<CChar> {
+        UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)
+    }
 }
 
 // MARK: - Looking into keys
@@ -155,9 +165,9 @@ extension EVPKey {
     }
 
     /// A number of the key, big-endian, with leading zeros up to `count` bytes where one is given.
-    func number(_ name: String, count: Int? = nil) throws -> [UInt8] {
+    func number(_ name: StaticString, count: Int? = nil) throws -> [UInt8] {
         var number: OpaquePointer?
-        try check(EVP_PKEY_get_bn_param(handle, name, &number), "EVP_PKEY_get_bn_param")
+        try check(EVP_PKEY_get_bn_param(handle, name.cString, &number), "EVP_PKEY_get_bn_param")
         defer { BN_clear_free(number) }
         let size = count ?? Int(BN_num_bits(number) + 7) / 8
         var bytes = [UInt8](repeating: 0, count: size)

@@ -27,22 +27,9 @@ package enum HKDF {
         defer { EVP_KDF_CTX_free(context) }
         var key = [UInt8](repeating: 0, count: count)
         defer { OPENSSL_cleanse(&key, count) }
-        var digest = Array("SHA256".utf8CString)
-        var info = Array(info.utf8)
-        let result = secret.withBytes { secret in
-            digest.withUnsafeMutableBufferPointer { digest in
-                info.withUnsafeMutableBytes { info in
-                    // OpenSSL only reads what these point at.
-                    let input = UnsafeMutableRawPointer(mutating: secret.baseAddress)
-                    let parameters = [
-                        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.baseAddress, 0),
-                        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, input, secret.count),
-                        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.baseAddress, info.count),
-                        OSSL_PARAM_construct_end(),
-                    ]
-                    return EVP_KDF_derive(context, &key, count, parameters)
-                }
-            }
+        let info = Array(info.utf8)
+        let result = secret.withBytes {
+            COpenSSL_HKDF_SHA256(context, $0.baseAddress, $0.count, info, info.count, &key, count)
         }
         try check(result, "EVP_KDF_derive")
         return SecretBytes(key)

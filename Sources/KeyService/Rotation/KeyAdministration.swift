@@ -19,6 +19,11 @@ public struct KeyAdministration: Sendable {
         public let damaged: [DamagedKey]
         public let instant: Instant
 
+        /// The keys that came.
+        public var newKeys: [KeyRecord] {
+            changes.compactMap { if case .add(let record, _) = $0 { record } else { nil } }
+        }
+
         /// The keys that came or changed, and those that they take over from.
         public var concerned: [KeyRecord] {
             let changed = changes.map(\.keyID)

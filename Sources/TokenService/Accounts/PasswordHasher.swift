@@ -1,0 +1,56 @@
+internal import JOSE
+internal import NIOPosix
+
+/// Hashes and checks passwords on a few threads of its own; who comes when the queue is full is told so.
+public final class PasswordHasher: Sendable {
+    private let cost: PasswordCost
+    private let pool: NIOThreadPool
+    private let pending = Locked(0)
+    private let maximumPending: Int
+    /// Checked where there is no user, so that this takes as long.
+    private let decoy: PasswordHash
+
+    /// How many may wait for each thread: about a second's worth.
+    private static let queueDepth = 20
+
+    /// - Parameter concurrency: how many passwords are checked at once.
+    public init(cost: PasswordCost, concurrency: Int) throws {
+        self.cost = cost
+        maximumPending = concurrency * (1 + Self.queueDepth)
+        decoy = try PasswordHash.make("decoy", cost: cost)
+        pool = NIOThreadPool(numberOfThreads: concurrency)
+        pool.start()
+    }
+
+    deinit { pool.shutdownGracefully { _ in } }
+
+    /// The queue is full.
+    struct Overloaded: Error {}
+
+    private func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        let hasRoom = pending.withLock {
+            guard $0 < maximumPending else { return false }
+            $0 += 1
+            return true
+        }
+        guard hasRoom else { throw Overloaded() }
+        defer { pending.withLock { $0 -= 1 } }
+        return try await pool.runIfActive(body)
+    }
+
+    /// Hashes a prepared password.
+    func hash(_ password: String) async throws -> String {
+        let cost = cost
+        return try await run { try PasswordHash.make(password, cost: cost).text }
+    }
+
+    /// Whether a prepared password is a user's. Without a user, it works as hard and says no.
+    func verify(_ password: String, hash: String?) async throws -> Bool {
+        let stored = hash.flatMap(PasswordHash.init(phc:))
+        let decoy = decoy
+        return try await run { try (stored ?? decoy).matches(password) && stored != nil }
+    }
+
+    /// Whether a stored hash should be made anew with today's cost.
+    func shouldRehash(_ hash: String) -> Bool { PasswordHash(phc: hash)?.isWeaker(than: cost) ?? false }
+}

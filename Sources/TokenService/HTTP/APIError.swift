@@ -1,0 +1,90 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import JOSE
+
+/// An error as clients see it: OAuth's codes (RFC 6749 section 5.2, RFC 6750 section 3.1), one row of the table each.
+struct APIError: Error {
+    let status: HTTPResponse.Status
+    let code: String
+    let description: String
+    var headers: HTTPFields = [:]
+
+    static func invalidRequest(_ description: String) -> APIError {
+        APIError(status: .badRequest, code: "invalid_request", description: description)
+    }
+
+    static func invalidScope(_ description: String) -> APIError {
+        APIError(status: .badRequest, code: "invalid_scope", description: description)
+    }
+
+    /// A failed log-in or refresh under /auth/.
+    static func invalidGrant(_ description: String) -> APIError {
+        APIError(status: .unauthorized, code: "invalid_grant", description: description)
+    }
+
+    /// No bearer token where one is needed. RFC 6750 section 3.1 gives no error code in the challenge then.
+    static let missingToken = APIError(
+        status: .unauthorized, code: "invalid_token", description: "this needs an access token",
+        headers: [.wwwAuthenticate: "Bearer"])
+
+    static func invalidToken(_ description: String) -> APIError {
+        APIError(
+            status: .unauthorized, code: "invalid_token", description: description,
+            headers: [.wwwAuthenticate: "Bearer error=\"invalid_token\", error_description=\"\(description)\""])
+    }
+
+    static let notFound = APIError(status: .notFound, code: "not_found", description: "there is nothing here")
+
+    static func methodNotAllowed(_ allowed: [HTTPRequest.Method]) -> APIError {
+        let names = allowed.map(\.rawValue).joined(separator: ", ")
+        return APIError(
+            status: .methodNotAllowed, code: "invalid_request", description: "use \(names)", headers: [.allow: names])
+    }
+
+    static let contentTooLarge = APIError(
+        status: .contentTooLarge, code: "invalid_request", description: "the body is over 64 KiB")
+
+    static let timeout = APIError(
+        status: .requestTimeout, code: "invalid_request", description: "the request didn't arrive within 15 s",
+        headers: [.connection: "close"])
+
+    static func unsupportedType(_ accepted: String) -> APIError {
+        APIError(status: .unsupportedMediaType, code: "invalid_request", description: "send \(accepted)")
+    }
+
+    /// Something is missing or too busy now.
+    static func unavailable(_ description: String, retryAfter seconds: Int = 1) -> APIError {
+        APIError(
+            status: .serviceUnavailable, code: "temporarily_unavailable", description: description,
+            headers: [.retryAfter: String(seconds)])
+    }
+
+    static let serverError = APIError(
+        status: .internalServerError, code: "server_error", description: "something went wrong; the log says what")
+
+    var response: Response {
+        var response = Response.json(
+            ["error": .string(code), "error_description": .string(description)], status: status)
+        for field in headers { response.headers[field.name] = field.value }
+        return response
+    }
+}
+
+extension Response {
+    /// A JSON answer that nobody may keep.
+    static func json(_ object: JSONObject, status: HTTPResponse.Status = .ok) -> Response {
+        json(object.json, status: status)
+    }
+
+    static func json(_ bytes: [UInt8], status: HTTPResponse.Status = .ok) -> Response {
+        Response(
+            status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    static let noContent = Response(status: .noContent, headers: [.cacheControl: "no-store"])
+}
+
+extension HTTPField.Name {
+    static let retryAfter = HTTPField.Name("Retry-After")!
+}

@@ -1,0 +1,92 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import JOSE
+internal import NIOCore
+
+/// The members of a request's body, JSON or form.
+struct RequestBody {
+    private let members: JSONObject
+
+    /// The largest body, in bytes.
+    static let maximumSize = 64 * 1024
+    /// How long a body may take to arrive.
+    static let timeout = Duration.seconds(15)
+
+    /// Collects and reads the body of a request; an empty one has no members.
+    ///
+    /// - Throws: ``APIError`` with status 400, 408, 413 or 415.
+    init(of request: Request) async throws {
+        let bytes = try await Self.collect(request)
+        guard !bytes.isEmpty else {
+            members = [:]
+            return
+        }
+        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
+        switch type?.lowercased() {
+        case "application/json":
+            do {
+                members = try JSONObject(json: bytes)
+            } catch {
+                throw APIError.invalidRequest("the body is \(error)")
+            }
+        case "application/x-www-form-urlencoded":
+            members = try Self.form(bytes)
+        default:
+            throw APIError.unsupportedType("application/json or application/x-www-form-urlencoded")
+        }
+    }
+
+    private static func collect(_ request: Request) async throws -> [UInt8] {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }) {
+            if length == 0 { return [] }
+            guard length <= maximumSize else { throw APIError.contentTooLarge }
+        } else if request.headers[.transferEncoding] == nil {
+            return []
+        }
+        return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
+            group.addTask {
+                do {
+                    return Array(buffer: try await request.body.collect(upTo: maximumSize))
+                } catch is NIOTooManyBytesError {
+                    throw APIError.contentTooLarge
+                }
+            }
+            group.addTask {
+                try await Task.sleep(for: timeout)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let bytes = try await group.next() ?? nil else { throw APIError.timeout }
+            return bytes
+        }
+    }
+
+    private static func form(_ bytes: [UInt8]) throws -> JSONObject {
+        var members = JSONObject()
+        let text = String(decoding: bytes, as: UTF8.self)
+        for pair in text.split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { $0.replacing("+", with: " ").removingPercentEncoding }
+            guard let name = parts[0], let value = parts.count == 2 ? parts[1] : "" else {
+                throw APIError.invalidRequest("the form isn't percent-encoded UTF-8")
+            }
+            // RFC 6749 section 3.2: parameters must not be included more than once.
+            guard members[name] == nil else { throw APIError.invalidRequest("the form has a repeated parameter") }
+            members[name] = .string(value)
+        }
+        return members
+    }
+
+    /// - Throws: ``APIError`` where the member is there and isn't a string.
+    func optionalText(_ name: String) throws -> String? {
+        guard let value = members[name], value != .null else { return nil }
+        guard let text = value.string else { throw APIError.invalidRequest("\(name) isn't a string") }
+        return text
+    }
+
+    func text(_ name: String) throws -> String {
+        guard let text = try optionalText(name) else { throw APIError.invalidRequest("\(name) is missing") }
+        return text
+    }
+}

@@ -1,0 +1,153 @@
+internal import Foundation
+internal import JOSE
+public import KeyService
+public import Logging
+public import Storage
+
+/// The settings, read and checked.
+public struct Settings: Sendable {
+    public let listen: ListenAddress
+    /// `nil` for the listening URL.
+    public let issuer: String?
+    /// `nil` for the issuer.
+    public let audience: String?
+    /// The path of the key folder.
+    public let keys: String
+    public let database: DatabaseAddress
+    /// The path of the master secret file.
+    public let masterSecretFile: String
+    /// What decides when keys come and go, the access tokens' lifetime among it.
+    public let keySchedule: KeySchedule
+    public let refreshTokenLifetime: Duration
+    public let refreshTokenIdleLifetime: Duration
+    public let refreshGrace: Duration
+    public let passwordCost: PasswordCost
+    public let passwordConcurrency: Int
+    public let logLevel: Logger.Level
+    public let logFormat: LogFormat
+
+    /// Reads the texts.
+    ///
+    /// - Throws: ``ServiceError`` with status 78 that names the setting.
+    public init(_ values: SettingValues) throws {
+        let reader = SettingReader(values: values)
+        listen = try reader.read("listen", "HOST:PORT, as 127.0.0.1:8080", ListenAddress.init)
+        issuer = try reader.optional("issuer", "an http or https URL without query and fragment", Self.issuer)
+        audience = try reader.optional("audience", "a text") { $0.isEmpty ? nil : $0 }
+        keys = try reader.read("keys", "the path of a folder") { $0.isEmpty ? nil : $0 }
+        if keys == "database" {
+            throw ServiceError(.configuration, "keys: this version keeps keys in a folder only; name one")
+        }
+        do {
+            database = try DatabaseAddress(try reader.read("database", "a text") { $0 })
+        } catch let error as StorageError {
+            throw ServiceError(.configuration, "database: \(error)")
+        }
+        masterSecretFile = try reader.read("master-secret-file", "the path of a file") { $0.isEmpty ? nil : $0 }
+        keySchedule = KeySchedule(
+            algorithms: try reader.read(
+                "algorithms", "of \(Algorithm.table.map(\.name).joined(separator: ",")), each once"
+            ) {
+                Self.algorithms($0)
+            },
+            rsaBits: try reader.number("rsa-bits", 2048...4096),
+            rotateEvery: try reader.duration("rotate-every"),
+            publishAhead: try reader.duration("publish-ahead"),
+            jwksMaxAge: try reader.duration("jwks-max-age"),
+            tokenLifetime: try reader.duration("access-token-lifetime", .seconds(60)...(.seconds(3600))),
+            clockLeeway: try reader.duration("clock-leeway"))
+        refreshTokenLifetime = try reader.duration("refresh-token-lifetime")
+        refreshTokenIdleLifetime = try reader.duration("refresh-token-idle-lifetime")
+        refreshGrace = try reader.duration("refresh-grace", .zero...(.seconds(300)))
+        passwordCost = PasswordCost(
+            memory: try reader.read("password-memory", "1MiB to 1GiB") {
+                SettingText.memory($0).flatMap { (1024...1024 * 1024).contains($0) ? $0 : nil }
+            },
+            iterations: try reader.number("password-iterations", 1...64))
+        passwordConcurrency =
+            try reader.optional("password-concurrency", "1 to 1024") {
+                SettingText.digits($0).flatMap { (1...1024).contains($0) ? Int($0) : nil }
+            } ?? ProcessInfo.processInfo.activeProcessorCount
+        let allowPlainHTTP = try reader.read("allow-plain-http", "on or off") {
+            ["on": true, "off": false, "true": true, "false": false][$0]
+        }
+        logLevel = try reader.read("log-level", "trace, debug, info, notice, warning, error or critical") {
+            Logger.Level(rawValue: $0)
+        }
+        logFormat =
+            try reader.optional("log-format", "text or json", LogFormat.init)
+            ?? (isatty(STDERR_FILENO) == 1 ? .text : .json)
+
+        do {
+            try keySchedule.check(against: [])
+        } catch let error as KeyServiceError {
+            throw ServiceError(.configuration, error.reason)
+        }
+        guard listen.isLoopback || allowPlainHTTP else {
+            throw ServiceError(
+                .configuration,
+                "listen: \(listen.host) can be reached from other machines, and this is plain HTTP, where tokens and passwords "
+                    + "can be read on the way: listen on 127.0.0.1, or set allow-plain-http to on behind a proxy with TLS"
+            )
+        }
+    }
+
+    /// The issuer of a server with these settings; with port 0 only the server itself knows.
+    public var expectedIssuer: String { issuer ?? listen.url(port: listen.port) }
+
+    private static func issuer(_ text: String) -> String? {
+        guard let components = URLComponents(string: text), ["http", "https"].contains(components.scheme),
+            components.host?.isEmpty == false, components.query == nil, components.fragment == nil
+        else { return nil }
+        return text
+    }
+
+    private static func algorithms(_ text: String) -> [Algorithm]? {
+        let algorithms = text.split(separator: ",", omittingEmptySubsequences: false)
+            .map { try? Algorithm(named: $0.trimmingCharacters(in: .whitespaces)) }
+        let known = algorithms.compactMap(\.self)
+        return known.count == algorithms.count && Set(known).count == known.count ? known : nil
+    }
+}
+
+/// Reads one setting after the other.
+private struct SettingReader {
+    let values: SettingValues
+
+    func optional<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws -> Value? {
+        guard let value = values.all.first(where: { $0.name == name }), let text = value.text else { return nil }
+        guard let parsed = parse(text) else {
+            throw ServiceError(.configuration, "\(name): \"\(text)\" (from \(value.origin)) isn't \(expected)")
+        }
+        return parsed
+    }
+
+    func read<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws -> Value {
+        guard let value = try optional(name, expected, parse) else {
+            throw ServiceError(.configuration, "\(name) isn't set")
+        }
+        return value
+    }
+
+    func number(_ name: String, _ range: ClosedRange<Int>) throws -> Int {
+        try read(name, "a number from \(range.lowerBound) to \(range.upperBound)") {
+            SettingText.digits($0).flatMap { range.contains(Int($0)) ? Int($0) : nil }
+        }
+    }
+
+    func duration(_ name: String, _ range: ClosedRange<Duration> = .zero...(.seconds(Int64(1) << 40))) throws
+        -> Duration
+    {
+        let isWhole = range.upperBound > .seconds(86_400)
+        let expected =
+            "a duration as 10s, 10m, 12h or 30d"
+            + (isWhole
+                ? "" : " from \(range.lowerBound.components.seconds)s to \(range.upperBound.components.seconds)s")
+        return try read(name, expected) { SettingText.duration($0).flatMap { range.contains($0) ? $0 : nil } }
+    }
+}
+
+/// How log lines are written.
+public enum LogFormat: String, Sendable {
+    case text, json
+}

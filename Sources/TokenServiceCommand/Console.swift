@@ -1,0 +1,108 @@
+import ArgumentParser
+import Foundation
+import JOSE
+import TokenService
+
+/// Standard input, output and error.
+enum Console {
+    static func print(_ text: String) { write(Array(text.utf8) + [UInt8(ascii: "\n")]) }
+
+    static func write(_ bytes: [UInt8]) {
+        // The reader may have gone.
+        try? FileHandle.standardOutput.write(contentsOf: Data(bytes))
+    }
+
+    static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }
+
+    /// All of standard input, without one line end at its close.
+    ///
+    /// - Throws: ``ServiceError`` where it is longer than `limit` bytes.
+    static func readInput(limit: Int) throws -> [UInt8] {
+        var input: [UInt8] = []
+        while let chunk = try FileHandle.standardInput.read(upToCount: 64 * 1024), !chunk.isEmpty {
+            input += chunk
+            guard input.count <= limit + 2 else {
+                throw ServiceError(.failed, "standard input is over \(limit) bytes")
+            }
+        }
+        if input.last == UInt8(ascii: "\n") {
+            input.removeLast()
+            if input.last == UInt8(ascii: "\r") { input.removeLast() }
+        }
+        return input
+    }
+
+    /// Asks for a password twice on the terminal, without showing it.
+    static func askPassword() throws -> String {
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw ServiceError(.usage, "there is no terminal to ask for the password: pipe it in with --password-stdin")
+        }
+        let first = try readHidden("Password: ")
+        guard try readHidden("Again: ") == first else { throw ServiceError(.failed, "the two passwords differ") }
+        return first
+    }
+
+    private static func readHidden(_ prompt: String) throws -> String {
+        var old = termios()
+        tcgetattr(STDIN_FILENO, &old)
+        var hidden = old
+        hidden.c_lflag &= ~tcflag_t(ECHO)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden)
+        defer {
+            tcsetattr(STDIN_FILENO, TCSAFLUSH, &old)
+            Console.error("")
+        }
+        try FileHandle.standardError.write(contentsOf: Data(prompt.utf8))
+        guard let line = readLine() else { throw ServiceError(.failed, "no password was typed") }
+        return line
+    }
+}
+
+/// How records are printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+}
+
+struct OutputOptions: ParsableArguments {
+    @Option(help: "How to print: text or json.")
+    var format = OutputFormat.text
+
+    /// Prints several records: a table, or an array.
+    func print(_ records: [JSONObject]) {
+        switch format {
+        case .json: Console.print(JSONValue.array(records.map { .object($0) }).jsonText)
+        case .text: printTable(records)
+        }
+    }
+
+    /// Prints one record: a line a field, or an object.
+    func print(_ record: JSONObject) {
+        switch format {
+        case .json: Console.print(record.jsonText)
+        case .text:
+            let width = record.members.map(\.name.count).max() ?? 0
+            for member in record.members {
+                Console.print(
+                    member.name.padding(toLength: width + 2, withPad: " ", startingAt: 0) + Self.text(member.value))
+            }
+        }
+    }
+
+    private func printTable(_ records: [JSONObject]) {
+        guard let names = records.first?.members.map(\.name) else { return }
+        let rows = [names] + records.map { record in names.map { Self.text(record[$0] ?? .null) } }
+        let widths = names.indices.map { column in rows.map { $0[column].count }.max()! }
+        for row in rows {
+            let cells = zip(row, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }
+            Console.print(cells.joined(separator: "  ").replacing(/\ +$/, with: ""))
+        }
+    }
+
+    private static func text(_ value: JSONValue) -> String {
+        switch value {
+        case .null: "-"
+        case .string(let text): text
+        default: value.jsonText
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+import JOSE
+import Storage
+import TokenService
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the service.",
+        discussion:
+            "On the first start it makes the master secret, the first keys and the database. A setting is also read "
+            + "from the environment (TOKEN_SERVICE_ACCESS_TOKEN_LIFETIME) and from --config.")
+
+    @OptionGroup var shared: SharedOptions
+    @OptionGroup(title: "Settings") var settings: ServeOptions
+
+    func run() async throws {
+        let (settings, installation, logger) = try shared.installation(settings.flags)
+        let secret = try installation.masterSecret()
+        let database = try await installation.database()
+        let server = try await TokenServer(
+            settings: settings, secret: secret, database: database, keyStore: installation.keyStore(secret: secret),
+            now: Clock.now, logger: logger)
+        do {
+            try await server.run { Console.print("listening on \($0)") }
+        } catch let error as any CustomStringConvertible & Error {
+            try? database.close()
+            throw Self.readable(error, settings)
+        }
+        try database.close()
+    }
+
+    private static func readable(_ error: any CustomStringConvertible & Error, _ settings: Settings) -> any Error {
+        let text = error.description
+        guard text.contains("bind(") || text.contains("getaddrinfo") || text.contains("listen(") else { return error }
+        return ServiceError(
+            .failed,
+            "can't listen on \(settings.listen.host):\(settings.listen.port) (\(text)): is the port in use? "
+                + "Choose another one with --listen HOST:PORT")
+    }
+}
+
+/// The clock of the machine.
+enum Clock {
+    static let now: @Sendable () -> Instant = { Instant(Date()) }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import Foundation
+import JOSE
+import KeyService
+import TokenService
+import TokenVerifier
+
+struct Token: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Reads and verifies a token on standard input.",
+        subcommands: [TokenInspect.self, TokenVerify.self])
+
+    static func readToken() throws -> String {
+        String(decoding: try Console.readInput(limit: JWS.maximumTokenSize), as: UTF8.self)
+    }
+}
+
+struct TokenInspect: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "Prints what a token says, without verifying it.")
+
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let jws = try JWS(compact: try Token.readToken())
+        output.print(["header": .object(jws.header.members), "claims": try JSONValue(json: jws.payload)])
+        Console.error("the signature was not verified; token verify does that")
+    }
+}
+
+struct TokenVerify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Verifies a token as a microservice would, and prints its claims.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Option(help: "Where the issuer publishes its keys; without it the own keys are used.")
+    var jwks: String?
+
+    @Option(help: "The issuer to expect. (default: the setting issuer, or the listening URL)")
+    var issuer: String?
+
+    @Option(help: "The audience to expect. (default: the setting audience, or the issuer)")
+    var audience: String?
+
+    func run() async throws {
+        let token = try Token.readToken()
+        let (settings, installation, _) = try shared.installation(["issuer": issuer, "audience": audience])
+        let now = Clock.now()
+        let keySet: JWKSet
+        if let jwks {
+            keySet = try await RemoteKeySource(url: jwks).keySet()
+        } else {
+            let store = try installation.keyStore(secret: installation.masterSecret())
+            let planner = KeyPlanner(schedule: settings.keySchedule)
+            let ring = try await KeyAdministration(store: store, planner: planner, now: Clock.now).list().ring
+            keySet = JWKSet(ring.published(at: now).map(\.jwk))
+        }
+        let expectedIssuer = settings.expectedIssuer
+        let policy = JWTPolicy(
+            issuer: expectedIssuer, audiences: [settings.audience ?? expectedIssuer],
+            leeway: settings.keySchedule.clockLeeway)
+        let verified = try await TokenVerifier(keys: keySet, policy: policy).verify(token, at: now)
+        Console.print(verified.claims.members.jsonText)
+    }
+}
+
+struct JWSCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "jws", abstract: "Works on any JWS.", subcommands: [JWSVerify.self])
+}
+
+struct JWSVerify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Verifies one compact JWS on standard input, and prints its payload byte for byte.",
+        discussion: "Exit status 0 when header and signature are valid, 1 when not.")
+
+    /// The longest JWS, in bytes: its payload may be anything.
+    private static let maximumSize = 16 * 1024 * 1024
+
+    @Option(help: "A file with the JWK to verify with.", completion: .file())
+    var jwk: String?
+
+    @Option(help: "A file with the JWK Set to verify with.", completion: .file())
+    var jwks: String?
+
+    func run() async throws {
+        let verify: (JWS) throws -> Void
+        switch (jwk, jwks) {
+        case (let file?, nil):
+            let key = try JWK(json: try Self.read(file))
+            verify = { try $0.verify(with: key) }
+        case (nil, let file?):
+            let set = try JWKSet(json: try Self.read(file))
+            verify = { try $0.verify(with: set) }
+        default: throw ServiceError(.usage, "use either --jwk FILE or --jwks FILE")
+        }
+        let jws = try JWS(compact: Console.readInput(limit: Self.maximumSize), maximumSize: Self.maximumSize)
+        try verify(jws)
+        Console.write(jws.payload)
+    }
+
+    private static func read(_ file: String) throws -> [UInt8] {
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw ServiceError(.failed, "can't read the file \(file)")
+        }
+        return Array(data)
+    }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foundation
+import JOSE
+import KeyService
+import Storage
+import TokenService
+
+@main
+struct TokenServiceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "token-service",
+        abstract: "Signs access tokens, publishes the keys that verify them, and rotates the keys.",
+        discussion:
+            "To begin: token-service serve. Exit status: 0 done, 1 failed, 64 wrong usage, 69 the database can't be "
+            + "reached, 78 bad configuration.",
+        subcommands: [Serve.self, Keys.self, Users.self, Token.self, JWSCommand.self, Config.self])
+
+    static func main() async {
+        // A reader that goes away is an error of write, not the end of the program.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            guard let status = Self.status(of: error) else { exit(withError: error) }
+            Console.error("error: \(error)")
+            Foundation.exit(status.rawValue)
+        }
+    }
+
+    /// The exit status for an error of ours; `nil` for those of the argument parser.
+    private static func status(of error: any Error) -> ServiceError.Status? {
+        switch error {
+        case let error as ServiceError: error.status
+        case let error as KeyServiceError:
+            [.badSettings, .masterSecret].contains(error.code) ? .configuration : .failed
+        case let error as StorageError:
+            switch error.code {
+            case .unavailable: .unavailable
+            case .badAddress: .configuration
+            default: .failed
+            }
+        case is JOSEError: .failed
+        case is CancellationError: .failed
+        default: nil
+        }
+    }
+}

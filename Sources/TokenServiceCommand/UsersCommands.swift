@@ -1,0 +1,196 @@
+import ArgumentParser
+import Foundation
+import JOSE
+import TokenService
+
+struct Users: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Adds and changes the users who log in.",
+        subcommands: [
+            UsersAdd.self, UsersList.self, UsersShow.self, UsersSetPassword.self, UsersSetClaims.self,
+            UsersDisable.self,
+            UsersEnable.self, UsersRemove.self,
+        ])
+}
+
+/// What the user commands share.
+struct UserOptions: ParsableArguments {
+    @OptionGroup var shared: SharedOptions
+
+    func accounts() async throws -> Accounts {
+        let (settings, installation, _) = try shared.installation()
+        let database = try await installation.database()
+        return Accounts(
+            users: UserStore(database: database),
+            hasher: try PasswordHasher(cost: settings.passwordCost, concurrency: 1),
+            now: Clock.now)
+    }
+}
+
+struct CredentialOptions: ParsableArguments {
+    @Flag(help: "Read the password from standard input; one line end is dropped.")
+    var passwordStdin = false
+
+    @Option(help: "Take an Argon2id hash in PHC form instead of a password.")
+    var passwordHash: String?
+
+    func credential() throws -> Accounts.Credential {
+        switch (passwordStdin, passwordHash) {
+        case (true, _?): throw ServiceError(.usage, "--password-stdin and --password-hash exclude each other")
+        case (false, let hash?): return .hash(hash)
+        case (true, nil):
+            guard let text = String(validating: try Console.readInput(limit: 4096), as: UTF8.self) else {
+                throw ServiceError(.usage, "the password isn't UTF-8")
+            }
+            return .password(text)
+        case (false, nil): return .password(try Console.askPassword())
+        }
+    }
+}
+
+extension User {
+    var printable: JSONObject {
+        [
+            "id": .string(id), "username": .string(name), "claims": .object(claims),
+            "scope": .string(scopes.joined(separator: " ")), "created_at": .string(createdAt.description),
+            "disabled_at": disabledAt.map { .string($0.description) } ?? .null,
+        ]
+    }
+}
+
+struct UsersAdd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "add", abstract: "Adds a user; asks for the password.")
+
+    @OptionGroup var options: UserOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var credential: CredentialOptions
+
+    @Argument(help: "The name to log in with.")
+    var name: String
+
+    @Option(help: "KEY=JSON, a claim of the user's tokens: plan='\"gold\"', premium=true. Repeats.")
+    var claim: [String] = []
+
+    @Option(help: "A scope that the user may ask for. Repeats.")
+    var scope: [String] = []
+
+    func run() async throws {
+        let (claims, scopes) = (try ClaimRules.claims(claim), try ClaimRules.scopes(scope))
+        let credential = try credential.credential()
+        let user = try await options.accounts().add(name: name, credential: credential, claims: claims, scopes: scopes)
+        output.print(user.printable)
+    }
+}
+
+struct UsersList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "Lists the users by name.")
+
+    @OptionGroup var options: UserOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        output.print(try await options.accounts().users.users().map(\.printable))
+    }
+}
+
+struct UsersShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows a user.")
+
+    @OptionGroup var options: UserOptions
+    @OptionGroup var output: OutputOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    func run() async throws { output.print(try await options.accounts().find(name).printable) }
+}
+
+struct UsersSetPassword: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set-password", abstract: "Sets another password, and ends the user's sessions.")
+
+    @OptionGroup var options: UserOptions
+    @OptionGroup var credential: CredentialOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    func run() async throws {
+        let accounts = try await options.accounts()
+        let user = try await accounts.find(name)
+        try await accounts.setPassword(of: user, credential.credential())
+    }
+}
+
+struct UsersSetClaims: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set-claims", abstract: "Sets claims of a user; the others stay.",
+        discussion: "They are in the user's tokens from the next log-in or refresh on.")
+
+    @OptionGroup var options: UserOptions
+    @OptionGroup var output: OutputOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    @Option(help: "KEY=JSON, as in users add. Repeats.")
+    var claim: [String] = []
+
+    @Option(help: "The key of a claim to remove. Repeats.")
+    var remove: [String] = []
+
+    func run() async throws {
+        let claims = try ClaimRules.claims(claim)
+        guard !claim.isEmpty || !remove.isEmpty else {
+            throw ServiceError(.usage, "nothing to set: use --claim KEY=JSON or --remove KEY")
+        }
+        let accounts = try await options.accounts()
+        let user = try await accounts.find(name)
+        output.print(try await accounts.users.setClaims(of: user, claims, removing: remove).printable)
+    }
+}
+
+struct UsersDisable: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "disable", abstract: "Stops a user from logging in, and ends their sessions.")
+
+    @OptionGroup var options: UserOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    func run() async throws {
+        let accounts = try await options.accounts()
+        try await accounts.users.setDisabled(id: accounts.find(name).id, true, at: Clock.now())
+    }
+}
+
+struct UsersEnable: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "enable", abstract: "Lets a disabled user log in again.")
+
+    @OptionGroup var options: UserOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    func run() async throws {
+        let accounts = try await options.accounts()
+        try await accounts.users.setDisabled(id: accounts.find(name).id, false, at: Clock.now())
+    }
+}
+
+struct UsersRemove: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Forgets a user and their sessions.")
+
+    @OptionGroup var options: UserOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    func run() async throws {
+        let accounts = try await options.accounts()
+        try await accounts.users.remove(id: accounts.find(name).id)
+    }
+}

@@ -1,0 +1,45 @@
+internal import AsyncHTTPClient
+internal import Foundation
+public import JOSE
+internal import NIOCore
+internal import NIOHTTP1
+
+/// The key set behind a URL, fetched anew at each call.
+public struct RemoteKeySource: KeySource {
+    private let url: String
+
+    /// The longest wait for an answer, in seconds.
+    static let timeout: Int64 = 10
+
+    /// - Throws: ``JOSEError`` `unsupported` for a URL that isn't https, unless it leads to this machine.
+    public init(url: String) throws {
+        guard let components = URLComponents(string: url), let host = components.host else {
+            throw JOSEError(.malformed, "not a URL: \(url)")
+        }
+        let isLoopback = ["localhost", "127.0.0.1", "::1", "[::1]"].contains(host)
+        guard components.scheme == "https" || components.scheme == "http" && isLoopback else {
+            throw JOSEError(.unsupported, "keys over \(url) can't be trusted: use https")
+        }
+        self.url = url
+    }
+
+    public func keySet() async throws -> JWKSet {
+        var configuration = HTTPClient.Configuration()
+        // A redirect would let another host name the keys.
+        configuration.redirectConfiguration = .disallow
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        do {
+            let response = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(Self.timeout))
+            guard response.status == .ok else {
+                throw JOSEError(.unknownKey, "\(url) answered \(response.status.code)")
+            }
+            let body = try await response.body.collect(upTo: JWKSet.maximumSize)
+            let set = try JWKSet(json: body.readableBytesView)
+            try await client.shutdown()
+            return set
+        } catch {
+            try? await client.shutdown()
+            throw error
+        }
+    }
+}
