@@ -87,12 +87,20 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "JOSETests", dependencies: ["JOSE"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: settings),
-        .testTarget(name: "KeyServiceTests", dependencies: ["KeyService"], swiftSettings: settings),
+        .testTarget(
+            name: "KeyServiceTests",
+            dependencies: ["JOSE", "KeyService", "Storage", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
         .testTarget(
             name: "TokenServiceTests",
             dependencies: [
-                "TokenService", "TokenServiceCommand",
+                "JOSE", "KeyService", "Storage", "TokenService", "TokenServiceCommand",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings),
     ]

@@ -13,7 +13,10 @@ public final class KeyService: Sendable {
     private let state: Locked<State>
 
     private struct State {
+        /// `nil` where it has to be loaded anew anyhow.
         var version: KeyStoreVersion?
+        /// The instant for which the private keys were chosen.
+        var loadedAt: Instant
         var ring: KeyRing
         var privateKeys: [KeyID: PrivateKey]
         var view: KeyView
@@ -39,7 +42,7 @@ public final class KeyService: Sendable {
         let empty = planner.ring([])
         state = Locked(
             State(
-                ring: empty, privateKeys: [:],
+                loadedAt: now(), ring: empty, privateKeys: [:],
                 view: try KeyView(ring: empty, privateKeys: [:], planner.schedule, at: now())))
         let made = try await store.change { contents in
             let changes = try planner.start(contents, at: now())
@@ -81,7 +84,9 @@ public final class KeyService: Sendable {
 
     /// Looks at the store once: loads what changed, and makes the keys that are due.
     public func refresh() async throws {
-        if try await store.version() != state.withLock({ $0.version }) { try await reload() }
+        let loaded = state.withLock { ($0.version, $0.loadedAt) }
+        // By a clock that was set back an earlier key signs again.
+        if try await store.version() != loaded.0 || now() < loaded.1 { try await reload() }
         let planner = planner
         guard planner.isRotationDue(state.withLock { $0.ring.records }, at: now()) else { return }
         let made = try await store.change { [now] contents in
@@ -111,7 +116,12 @@ public final class KeyService: Sendable {
             contents = try await store.contents()
         }
         contents.damaged.forEach { report("a key can't be read, and is left out: \($0)") }
+        guard !contents.records.isEmpty || state.withLock({ $0.ring.records.isEmpty }) else {
+            throw KeyServiceError(.storage, "no key can be read any more; those in memory stay in use")
+        }
         let ring = planner.ring(contents.records)
+        // What can't be read today may be readable tomorrow, without any change to the store.
+        var isWhole = contents.damaged.isEmpty
         var privateKeys: [KeyID: PrivateKey] = [:]
         let known = state.withLock { $0.privateKeys }
         for record in ring.records
@@ -123,13 +133,15 @@ public final class KeyService: Sendable {
                     privateKeys[record.keyID] = try await store.privateKey(of: record)
                 }
             } catch {
+                isWhole = false
                 report("a private key can't be read, and doesn't sign: \(error)")
             }
         }
         let view = try KeyView(ring: ring, privateKeys: privateKeys, planner.schedule, at: instant)
         if view.signingKey == nil { report("no key can sign: see keys list, and keys rotate --immediately") }
-        state.withLock { [version, privateKeys] in
-            $0.version = version
+        state.withLock { [version, privateKeys, isWhole] in
+            $0.version = isWhole ? version : nil
+            $0.loadedAt = instant
             $0.ring = ring
             $0.privateKeys = privateKeys
             $0.view = view

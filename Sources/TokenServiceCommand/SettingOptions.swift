@@ -26,7 +26,7 @@ struct SharedOptions: ParsableArguments {
     @Option(help: help("master-secret-file"), completion: .file())
     var masterSecretFile: String?
 
-    private var flags: [String: String?] {
+    var flags: [String: String?] {
         ["keys": keys, "database": database, "master-secret-file": masterSecretFile]
     }
 

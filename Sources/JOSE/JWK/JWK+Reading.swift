@@ -61,6 +61,14 @@ private struct JWKReader {
         return bytes
     }
 
+    /// A public number of an RSA key, in its one spelling (RFC 7518 section 2, Base64urlUInt). The private ones may have
+    /// zeros ahead, as some libraries write them.
+    private func number(_ name: String) throws -> [UInt8] {
+        let bytes = try bytes(name)
+        guard bytes[0] != 0 else { throw JOSEError(.malformed, "a JWK whose \(name) has zeros ahead") }
+        return bytes
+    }
+
     func keyID() throws -> KeyID? {
         guard let text = try optional("kid") else { return nil }
         guard let keyID = KeyID(text) else {
@@ -89,7 +97,7 @@ private struct JWKReader {
         switch KeyType(rawValue: type) {
         case .rsa:
             guard members["oth"] == nil else { throw JOSEError(.unsupported, "an RSA key of more than two primes") }
-            components.numbers = [("n", try bytes("n")), ("e", try bytes("e"))]
+            components.numbers = [("n", try number("n")), ("e", try number("e"))]
             if isPrivate {
                 components.numbers += try JWK.privateRSAMembers.map { ($1, try bytes($0)) }
             }

@@ -17,5 +17,16 @@ public struct KeyID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     public var description: String { rawValue }
 
-    public static func < (left: KeyID, right: KeyID) -> Bool { left.rawValue < right.rawValue }
+    // By their bytes: a `kid` isn't normalised (RFC 7515 section 5.3), while Swift's `==` takes composed and decomposed
+    // letters for the same.
+    public static func == (left: KeyID, right: KeyID) -> Bool { left.rawValue.isSpelt(right.rawValue) }
+
+    public func hash(into hasher: inout Hasher) {
+        var text = rawValue
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+
+    public static func < (left: KeyID, right: KeyID) -> Bool {
+        left.rawValue.utf8.lexicographicallyPrecedes(right.rawValue.utf8)
+    }
 }

@@ -42,6 +42,9 @@ public struct PrivateKey: Sendable, CustomStringConvertible, CustomReflectable {
     public func pkcs8PEM() throws -> String { try key.pkcs8PEM(passphrase: nil) }
 
     /// PKCS#8 as PEM, encrypted under a passphrase that is random itself: PBKDF2 has 2048 rounds only.
+    ///
+    /// - Parameter passphrase: 1 to 1024 bytes in UTF-8.
+    /// - Throws: ``JOSEError`` `wrongPassphrase` for one of another length.
     public func pkcs8PEM(passphrase: String) throws -> String {
         try key.pkcs8PEM(passphrase: SecretBytes(passphrase.utf8))
     }

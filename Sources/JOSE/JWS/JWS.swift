@@ -64,7 +64,8 @@ public struct JWS: Sendable {
                 try verify(with: key)
                 return key
             } catch let error as JOSEError {
-                failure = error
+                // Of several reasons the one that comes nearest to a signature counts.
+                if failure.code != .signatureInvalid { failure = error }
             }
         }
         throw failure

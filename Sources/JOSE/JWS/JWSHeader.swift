@@ -28,12 +28,18 @@ public struct JWSHeader: Hashable, Sendable {
             keyID = nil
         }
         if let value = members["typ"] {
-            guard let text = value.string?.lowercased() else {
+            guard let text = value.string else {
                 throw JOSEError(.malformed, "a header whose typ isn't a string")
             }
-            type = text.hasPrefix("application/") ? String(text.dropFirst("application/".count)) : text
+            type = Self.mediaType(text)
         } else {
             type = nil
         }
+    }
+
+    /// A media type as ``type`` spells it.
+    static func mediaType(_ text: String) -> String {
+        let text = text.lowercased()
+        return text.hasPrefix("application/") ? String(text.dropFirst("application/".count)) : text
     }
 }

@@ -50,7 +50,7 @@ extension JSONObject {
         case nil: return nil
         case .integer(let seconds) where range.contains(Double(seconds)): return Instant(seconds: seconds)
         case .number(let seconds) where range.contains(seconds):
-            return Instant(microseconds: Int64(seconds * 1_000_000))
+            return Instant(microseconds: Int64((seconds * 1_000_000).rounded()))
         default: throw JOSEError(.malformed, "a claim \(name) that isn't a NumericDate")
         }
     }

@@ -4,7 +4,8 @@ public struct JWTPolicy: Sendable {
     public var issuer: String
     /// One of these has to be in `aud`; empty means that anybody is meant.
     public var audiences: [String]
-    /// The `typ` that the header must have, `at+jwt` for access tokens; `nil` takes any.
+    /// The `typ` that the header must have, `at+jwt` for access tokens, in any case and with `application/`
+    /// or without; `nil` takes any.
     public var type: String?
     /// How far the clocks of issuer and verifier may differ.
     public var leeway: Duration
@@ -29,7 +30,10 @@ public struct JWTPolicy: Sendable {
         func require(_ holds: Bool, _ problem: String) throws {
             if !holds { throw JOSEError(.claimRefused, problem) }
         }
-        if let type { try require(header.type == type, "a token whose typ isn't \(type)") }
+        if let type {
+            let isAsked = header.type?.isSpelt(JWSHeader.mediaType(type)) == true
+            try require(isAsked, "a token whose typ isn't \(type)")
+        }
         try require(claims.issuer.map { $0.isSpelt(issuer) } == true, "a token of another issuer")
         try require(
             audiences.isEmpty || claims.audiences.contains { audience in audiences.contains { $0.isSpelt(audience) } },

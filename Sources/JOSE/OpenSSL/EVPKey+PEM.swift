@@ -3,6 +3,9 @@ internal import COpenSSL
 /// The largest key file that is read, in bytes; an RSA key of 8192 bits has about 6,500.
 let maximumKeyFileSize = 64 * 1024
 
+/// The longest passphrase, in bytes: OpenSSL's decoder cuts off what is beyond (`PEM_BUFSIZE`), its encoder doesn't.
+let maximumPassphraseSize = 1024
+
 extension EVPKey {
     /// Reads the first private key of a PEM text: PKCS#8, plain or encrypted, PKCS#1 or SEC1.
     static func privateKey(pem: String, passphrase: SecretBytes?) throws -> EVPKey {
@@ -14,12 +17,30 @@ extension EVPKey {
         try decode(pem: pem, isPrivate: false, passphrase: nil)
     }
 
+    private static let privateLabels = ["PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"]
+    private static let publicLabels = ["PUBLIC KEY", "RSA PUBLIC KEY"]
+
+    /// The first block of a PEM text (RFC 7468) with one of some labels. OpenSSL's decoder would look no further than the
+    /// first block of all, a curve's parameters or a certificate.
+    private static func block(of pem: String, labels: [String]) -> String? {
+        let lines = pem.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (start, line) in lines.enumerated() {
+            guard let label = labels.first(where: { line == "-----BEGIN \($0)-----" }) else { continue }
+            guard let end = lines[start...].firstIndex(of: "-----END \(label)-----") else { return nil }
+            return lines[start...end].joined(separator: "\n") + "\n"
+        }
+        return nil
+    }
+
     private static func decode(pem: String, isPrivate: Bool, passphrase: SecretBytes?) throws -> EVPKey {
         guard pem.utf8.count <= maximumKeyFileSize else {
             throw JOSEError(.malformed, "a key file over \(maximumKeyFileSize) bytes")
         }
+        guard let block = block(of: pem, labels: isPrivate ? privateLabels : publicLabels) else {
+            throw JOSEError(.malformed, "no \(isPrivate ? "private" : "public") key in this PEM text")
+        }
         let source = try MemoryBIO()
-        try source.write(Array(pem.utf8))
+        try source.write(Array(block.utf8))
         var key: OpaquePointer?
         let selection = isPrivate ? COpenSSL_EVP_PKEY_KEYPAIR : COpenSSL_EVP_PKEY_PUBLIC_KEY
         let decoder = try check(
@@ -27,7 +48,7 @@ extension EVPKey {
         defer { OSSL_DECODER_CTX_free(decoder) }
         // Without a passphrase the decoder has nobody to ask, and fails: it never reads the terminal.
         let decoded: Int32
-        if let passphrase {
+        if let passphrase, passphrase.count <= maximumPassphraseSize {
             decoded = passphrase.withBytes {
                 OSSL_DECODER_CTX_set_passphrase(decoder, $0.bindMemory(to: UInt8.self).baseAddress, $0.count) == 1
                     ? OSSL_DECODER_from_bio(decoder, source.handle) : 0
@@ -38,13 +59,13 @@ extension EVPKey {
         guard decoded == 1, let key else {
             EVP_PKEY_free(key)
             let reasons = OpenSSLErrorQueue.drain()
-            if pem.contains("ENCRYPTED") {
+            if block.contains("ENCRYPTED PRIVATE KEY") || block.contains("4,ENCRYPTED") {
                 let problem =
                     passphrase == nil
                     ? "the key is encrypted and needs a passphrase" : "the passphrase doesn't open the key"
                 throw JOSEError(.wrongPassphrase, problem)
             }
-            throw JOSEError(.malformed, "no \(isPrivate ? "private" : "public") key in this PEM text: \(reasons)")
+            throw JOSEError(.malformed, "a PEM text that holds no key: \(reasons)")
         }
         _ = OpenSSLErrorQueue.drain()
         return EVPKey(owning: key, isPrivate: isPrivate)
@@ -52,6 +73,9 @@ extension EVPKey {
 
     /// PKCS#8 (RFC 5958) as PEM; with a passphrase encrypted by PBES2 with AES-256 and PBKDF2, 2048 rounds.
     func pkcs8PEM(passphrase: SecretBytes?) throws -> String {
+        if let passphrase, !(1...maximumPassphraseSize).contains(passphrase.count) {
+            throw JOSEError(.wrongPassphrase, "a passphrase that isn't 1 to \(maximumPassphraseSize) bytes")
+        }
         let bio = try MemoryBIO()
         let written = try withHandle { handle in
             guard let passphrase else {

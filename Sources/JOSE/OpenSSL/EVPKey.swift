@@ -109,7 +109,15 @@ extension EVPKey {
                 "OSSL_PARAM_BLD")
         }
         let parameters = try check(OSSL_PARAM_BLD_to_param(builder), "OSSL_PARAM_BLD_to_param")
-        defer { OSSL_PARAM_free(parameters) }
+        defer {
+            // These are copies, and OSSL_PARAM_free doesn't wipe them.
+            var parameter = parameters
+            while parameter.pointee.key != nil {
+                OPENSSL_cleanse(parameter.pointee.data, parameter.pointee.data_size)
+                parameter += 1
+            }
+            OSSL_PARAM_free(parameters)
+        }
 
         let context = try check(EVP_PKEY_CTX_new_from_name(nil, type.openSSLName, nil), "EVP_PKEY_CTX_new")
         defer { EVP_PKEY_CTX_free(context) }
@@ -154,6 +162,14 @@ extension EVPKey {
             guard EVP_PKEY_get_group_name(handle, &name, name.count, &count) == 1 else {
                 _ = OpenSSLErrorQueue.drain()
                 throw JOSEError(.unsupported, "an elliptic curve key without a named curve")
+            }
+            // OpenSSL recognises the curve from its numbers; RFC 5480 section 2.1.1 wants the name.
+            var explicit: Int32 = 0
+            if EVP_PKEY_get_int_param(handle, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit) != 1 {
+                _ = OpenSSLErrorQueue.drain()
+            }
+            guard explicit == 0 else {
+                throw JOSEError(.unsupported, "an elliptic curve spelt out in place of its name")
             }
             let group = String(decoding: name[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
             guard let curve = Curve.table.first(where: { $0.openSSLGroup == group }) else {

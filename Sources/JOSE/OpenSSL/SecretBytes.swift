@@ -1,7 +1,7 @@
 internal import COpenSSL
 
 /// Secret bytes: wiped when nobody holds them any more, compared in constant time, never printed.
-package final class SecretBytes: Sendable, CustomStringConvertible {
+package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflectable {
     // Immutable until deinit, which nobody else can watch.
     nonisolated(unsafe) private let storage: UnsafeMutableRawBufferPointer
 
@@ -18,6 +18,7 @@ package final class SecretBytes: Sendable, CustomStringConvertible {
     package var count: Int { storage.count }
 
     package var description: String { "(secret)" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     /// Lends the bytes; they must not be kept.
     package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {

@@ -21,6 +21,8 @@ public struct KeyRing: Sendable {
     private let clockLeeway: Duration
     /// For each algorithm, the keys that have signed or will, in the order in which they take over.
     private let reigns: [Algorithm: [KeyRecord]]
+    /// The key that takes over from each of them.
+    private let successors: [KeyID: KeyRecord]
 
     /// How long a running server may take to hear of a change. It signs with the old key until then.
     public static let propagation = Duration.seconds(2)
@@ -33,11 +35,14 @@ public struct KeyRing: Sendable {
             // A key that was revoked or retired before its turn never took over from anybody.
             return [record.revokedAt, record.retiresAt].allSatisfy { $0.map { $0 > activatesAt } ?? true }
         }
-        reigns = Dictionary(grouping: reigning, by: \.algorithm).mapValues { records in
+        let reigns = Dictionary(grouping: reigning, by: \.algorithm).mapValues { records in
             records.sorted {
                 ($0.activatesAt!, $0.createdAt, $0.keyID) < ($1.activatesAt!, $1.createdAt, $1.keyID)
             }
         }
+        self.reigns = reigns
+        successors = Dictionary(
+            reigns.values.flatMap { zip($0.map(\.keyID), $0.dropFirst()) }, uniquingKeysWith: { $1 })
     }
 
     public func record(_ keyID: KeyID) -> KeyRecord? { records.first { $0.keyID == keyID } }
@@ -48,11 +53,7 @@ public struct KeyRing: Sendable {
     /// When a key stops signing, as far as it is known: another takes over, or its algorithm was removed.
     public func retiresAt(_ record: KeyRecord) -> Instant? {
         guard record.activatesAt != nil else { return nil }
-        let reign = reigns[record.algorithm] ?? []
-        let successor = reign.firstIndex { $0.keyID == record.keyID }.flatMap { index in
-            index + 1 < reign.count ? reign[index + 1].activatesAt : nil
-        }
-        return [record.retiresAt, successor].compactMap(\.self).min()
+        return [record.retiresAt, successors[record.keyID]?.activatesAt].compactMap(\.self).min()
     }
 
     /// When a key leaves the JWKS, as far as it is known: once no token that it signed can be valid any more.
@@ -60,7 +61,13 @@ public struct KeyRing: Sendable {
         if let until = record.publishedUntil { return until }
         guard let activatesAt = record.activatesAt, let retiresAt = retiresAt(record) else { return nil }
         guard retiresAt > activatesAt else { return retiresAt }
-        return retiresAt + record.longestTokenLifetime + max(clockLeeway, Self.propagation)
+        // A server whose clock is ahead signs on for as long as it doesn't know of an end that wasn't announced.
+        let wasAnnounced =
+            successors[record.keyID].map {
+                $0.activatesAt == retiresAt && $0.createdAt + Self.propagation <= retiresAt
+            } ?? false
+        return retiresAt + record.longestTokenLifetime
+            + (wasAnnounced ? max(clockLeeway, Self.propagation) : clockLeeway + Self.propagation)
     }
 
     /// The state of a key at an instant. A revoked key is revoked at every instant, so that a clock that was set back

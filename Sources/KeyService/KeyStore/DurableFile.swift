@@ -57,7 +57,8 @@ enum DurableFile {
         return temporary
     }
 
-    private static func syncFolder(of path: String) throws {
+    /// Makes the name of a file or a folder stay when the power goes.
+    static func syncFolder(of path: String) throws {
         let name = (path as NSString).deletingLastPathComponent
         let folder = open(name.isEmpty ? "." : name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw failure("sync the folder of", path) }

@@ -19,7 +19,11 @@ public final class FolderKeyStore: KeyStore {
         self.path = path
         self.secret = secret
         authenticationKeys = try KeyFile.authenticationKeys(secret)
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw DurableFile.failure("make the folder", path) }
+        if mkdir(path, 0o700) == 0 {
+            try DurableFile.syncFolder(of: path)
+        } else if errno != EEXIST {
+            throw DurableFile.failure("make the folder", path)
+        }
         var status = stat()
         guard stat(path, &status) == 0 else { throw DurableFile.failure("read the folder", path) }
         guard status.st_mode & S_IFMT == S_IFDIR else {
@@ -88,18 +92,36 @@ public final class FolderKeyStore: KeyStore {
     public func reencrypt() async throws -> Int {
         try await onQueue { store in
             try store.withLock {
-                let files = try store.fileNames().map { try store.read($0) }
-                for file in files {
-                    guard file.record.hasPrivateKey else {
-                        try store.write(file)
-                        continue
+                var count = 0
+                var damaged: [DamagedKey] = []
+                for name in try store.fileNames() {
+                    do {
+                        count += try store.reencrypt(store.read(name)) ? 1 : 0
+                    } catch {
+                        damaged.append(DamagedKey(name: store.file(name), reason: "\(error)"))
                     }
-                    let pem = try store.decrypt(file).pkcs8PEM(passphrase: store.secret.current)
-                    try store.write(KeyFile(record: file.record, pem: pem))
                 }
-                return files.count { $0.record.hasPrivateKey }
+                guard damaged.isEmpty else {
+                    throw KeyServiceError(
+                        .storage,
+                        "encrypted \(count) private keys anew, but not all, so keep every line of the master secret: "
+                            + damaged.map(\.description).joined(separator: "; "))
+                }
+                return count
             }
         }
+    }
+
+    /// Writes a file anew under the current line.
+    ///
+    /// - Returns: whether it has a private half.
+    private func reencrypt(_ file: KeyFile) throws -> Bool {
+        guard file.record.hasPrivateKey else {
+            try write(file)
+            return false
+        }
+        try write(KeyFile(record: file.record, pem: decrypt(file).pkcs8PEM(passphrase: secret.current)))
+        return true
     }
 
     // MARK: Files
@@ -127,9 +149,20 @@ public final class FolderKeyStore: KeyStore {
     }
 
     private func load() throws -> KeyStoreContents {
+        var names = try fileNames()
+        while true {
+            let contents = load(names)
+            let namesAfter = try fileNames()
+            // Else it might hold a revocation without the replacement that was stored just before.
+            if namesAfter == names { return contents }
+            names = namesAfter
+        }
+    }
+
+    private func load(_ names: [String]) -> KeyStoreContents {
         var records: [KeyRecord] = []
         var damaged: [DamagedKey] = []
-        for name in try fileNames() {
+        for name in names {
             do {
                 records.append(try read(name).record)
             } catch {
@@ -183,7 +216,11 @@ public final class FolderKeyStore: KeyStore {
         switch change {
         case .add(let record, let key):
             let pem = try key?.pkcs8PEM(passphrase: secret.current) ?? record.publicKey.pem()
-            try write(KeyFile(record: record, pem: pem))
+            let text = try KeyFile(record: record, pem: pem).text(key: authenticationKeys[0])
+            let path = file(fileName(record))
+            guard try DurableFile.create(path, contents: Array(text.utf8)) else {
+                throw KeyServiceError(.storage, "\(path) can't be read, and isn't overwritten: mend it or move it away")
+            }
         case .update(let record):
             try write(KeyFile(record: record, pem: read(fileName(record)).pem))
         case .erasePrivateKey(let record):

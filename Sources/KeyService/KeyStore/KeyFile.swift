@@ -40,7 +40,9 @@ struct KeyFile {
                 .masterSecret, "its record was damaged, or written under a line that is no longer in the master secret")
         }
         pem = String(lines[2])
-        record = try KeyRecord(members: JSONObject(json: json), hasPrivateKey: pem.contains("PRIVATE KEY"))
+        // A damaged label counts as a private half, so that it is reported when it is opened.
+        record = try KeyRecord(
+            members: JSONObject(json: json), hasPrivateKey: !pem.hasPrefix("-----BEGIN PUBLIC KEY-----\n"))
     }
 
     func text(key: SecretBytes) throws -> String {

@@ -21,12 +21,18 @@ public struct KeyPlanner: Sendable {
         -> KeyChange
     {
         let key = try makeKey(algorithm, schedule.rsaBits)
-        var activatesAt = activatesAt
-        // Two keys never take over at the same instant.
-        let taken = Set(records.filter { $0.algorithm == algorithm }.compactMap(\.activatesAt))
-        while taken.contains(activatesAt) { activatesAt.microseconds += 1 }
         return .add(
-            try KeyRecord(key, algorithm: algorithm, createdAt: now, activatesAt: activatesAt, schedule: schedule), key)
+            try KeyRecord(
+                key, algorithm: algorithm, createdAt: now,
+                activatesAt: freeInstant(for: algorithm, from: activatesAt, among: records), schedule: schedule), key)
+    }
+
+    /// Two keys never take over at the same instant.
+    private func freeInstant(for algorithm: Algorithm, from instant: Instant, among records: [KeyRecord]) -> Instant {
+        let taken = Set(records.filter { $0.algorithm == algorithm }.compactMap(\.activatesAt))
+        var instant = instant
+        while taken.contains(instant) { instant.microseconds += 1 }
+        return instant
     }
 
     // MARK: What a server does by itself
@@ -38,12 +44,16 @@ public struct KeyPlanner: Sendable {
     /// until one of the configured ones does.
     public func start(_ contents: KeyStoreContents, at now: Instant) throws -> [KeyChange] {
         try schedule.check(against: contents.records)
+        // Where no key has signed yet (some were imported before the first start, or the clock was ahead then), waiting
+        // would only leave the service without a key.
+        let isFirst =
+            contents.isNew
+            || contents.records.allSatisfy { $0.activatesAt.map { $0 > now + schedule.clockLeeway } ?? true }
+        let needed: [KeyState] = isFirst ? [.active] : [.pending, .active]
         var changes: [KeyChange] = []
         for algorithm in schedule.algorithms
-        where !ring(contents.records).reign(of: algorithm).contains(where: { record in
-            [.pending, .active].contains(ring(contents.records).state(of: record, at: now))
-        }) {
-            let activatesAt = contents.isNew ? now : now + schedule.publishAhead
+        where !isServed(algorithm, by: contents.records, in: needed, at: now) {
+            let activatesAt = isFirst ? now : now + schedule.publishAhead
             changes.append(try newKey(algorithm, at: now, activatesAt: activatesAt, among: contents.records))
         }
         let records = contents.records.applying(changes)
@@ -59,6 +69,16 @@ public struct KeyPlanner: Sendable {
             changes.append(.update(record))
         }
         return changes + raisePromises(contents.records.applying(changes), at: now)
+    }
+
+    /// Whether a key in one of these states signs with an algorithm until another takes over.
+    private func isServed(
+        _ algorithm: Algorithm, by records: [KeyRecord], in states: [KeyState], at now: Instant
+    ) -> Bool {
+        let ring = ring(records)
+        return ring.reign(of: algorithm).contains {
+            $0.retiresAt == nil && $0.hasPrivateKey && states.contains(ring.state(of: $0, at: now))
+        }
     }
 
     /// The records that must grow before anything is signed or published with today's settings: the longest token
@@ -91,14 +111,16 @@ public struct KeyPlanner: Sendable {
     /// When the successor that is due now takes over; `nil` where none is due.
     private func nextRotation(of algorithm: Algorithm, _ records: [KeyRecord], at now: Instant) -> Instant? {
         guard schedule.rotateEvery > .zero else { return nil }
+        // Another node may have promised more since this one started.
+        let publishAhead = max(schedule.publishAhead, schedule.timeToBeSeen(records))
         // What lies further ahead, by an import or by a clock that was wrong for a while, doesn't put this off.
-        let horizon = now + max(schedule.rotateEvery, schedule.publishAhead)
+        let horizon = now + publishAhead * 2
         guard let newest = ring(records).reign(of: algorithm).last(where: { $0.activatesAt! <= horizon }) else {
             return nil
         }
         let due = newest.activatesAt! + schedule.rotateEvery
-        guard due <= now + schedule.publishAhead else { return nil }
-        return max(due, now + schedule.publishAhead)
+        guard due <= now + publishAhead else { return nil }
+        return max(due, now + publishAhead)
     }
 
     /// Whether ``automaticRotation(_:at:)`` would make a key; it makes none to find out.
@@ -128,7 +150,8 @@ public struct KeyPlanner: Sendable {
         }
     }
 
-    /// Takes a key out of the JWKS. If it was signing, its replacement comes first.
+    /// Takes a key out of the JWKS. If it was signing, or was the only one to come for its algorithm, its replacement
+    /// comes first.
     ///
     /// - Throws: ``KeyServiceError`` `refused` for a key that isn't there.
     public func revocation(
@@ -139,13 +162,24 @@ public struct KeyPlanner: Sendable {
             throw KeyServiceError(.refused, "there is no key \(keyID): keys list shows those there are")
         }
         guard record.revokedAt == nil else { return [] }
-        var changes: [KeyChange] = []
-        if ring.state(of: record, at: now) == .active {
-            // An instant later than the revoked key's own, whatever the clock says.
-            changes.append(try newKey(record.algorithm, at: now, activatesAt: now, among: contents.records))
-        }
+        let state = ring.state(of: record, at: now)
         record.revokedAt = now
         record.revocationReason = reason
+        let others = contents.records.applying([.update(record)])
+        var changes: [KeyChange] = []
+        if state == .active {
+            // An instant later than the revoked key's own, whatever the clock says.
+            changes = [try newKey(record.algorithm, at: now, activatesAt: now, among: contents.records)]
+            if record.retiresAt != nil, case .add(var replacement, let key) = changes[0] {
+                replacement.retiresAt = record.retiresAt
+                changes = [.add(replacement, key)]
+            }
+        } else if state == .pending, schedule.algorithms.contains(record.algorithm),
+            !isServed(record.algorithm, by: others, in: [.pending, .active], at: now)
+        {
+            let activatesAt = max(record.activatesAt!, now + schedule.timeToBeSeen(contents.records))
+            changes = [try newKey(record.algorithm, at: now, activatesAt: activatesAt, among: contents.records)]
+        }
         return changes + [.update(record)]
     }
 
@@ -161,7 +195,8 @@ public struct KeyPlanner: Sendable {
             throw KeyServiceError(
                 .refused, "this is a public key: to publish it for the tokens of another system, use --verify-only")
         }
-        try refuseKnown(thumbprint: jwk.publicKey.thumbprint(), keyID: nil, contents.records)
+        let thumbprint = try jwk.publicKey.thumbprint()
+        try refuseKnown(thumbprint: thumbprint, keyID: thumbprint, contents.records)
         guard let algorithm = jwk.algorithms.first(where: schedule.algorithms.contains) else {
             throw KeyServiceError(
                 .refused,
@@ -175,15 +210,10 @@ public struct KeyPlanner: Sendable {
                 "verifiers that cache the JWKS may not have seen the key by then: use --activate-at \(earliest) or later"
             )
         }
-        var record = try KeyRecord(
-            key, algorithm: algorithm, createdAt: now, activatesAt: activateAt ?? now + schedule.publishAhead,
-            schedule: schedule)
-        if contents.records.contains(where: { $0.algorithm == algorithm && $0.activatesAt == record.activatesAt }) {
-            record = try KeyRecord(
-                key, algorithm: algorithm, createdAt: now, activatesAt: record.activatesAt! + .microseconds(1),
-                schedule: schedule)
-        }
-        return .add(record, key)
+        let activatesAt = freeInstant(
+            for: algorithm, from: activateAt ?? now + schedule.publishAhead, among: contents.records)
+        return .add(
+            try KeyRecord(key, algorithm: algorithm, createdAt: now, activatesAt: activatesAt, schedule: schedule), key)
     }
 
     /// Takes in a public key of another system, so that its tokens stay good until they have expired.
@@ -216,8 +246,10 @@ public struct KeyPlanner: Sendable {
     /// Erases private halves that can no longer sign, and forgets keys past their expiry; revoked ones are kept for ever.
     public func pruning(_ contents: KeyStoreContents, at now: Instant) -> [KeyChange] {
         let ring = ring(contents.records)
+        // By a clock that is behind the key may sign still.
+        let behind = now - schedule.clockLeeway
         let erased = contents.records.filter { record in
-            record.hasPrivateKey && [.retired, .expired, .revoked].contains(ring.state(of: record, at: now))
+            record.hasPrivateKey && [.retired, .expired, .revoked].contains(ring.state(of: record, at: behind))
         }
         // Of keys that signed only the oldest go: a younger one marks the end of those before it.
         let signed = Dictionary(grouping: contents.records, by: \.algorithm).keys.flatMap { algorithm in

@@ -14,13 +14,14 @@ public final class SQLiteDatabase: Database {
     ///
     /// - Throws: ``StorageError`` `unavailable`.
     public init(path: String) throws {
-        // SQLite gives its -wal and -shm files the mode of the main one.
-        let file = Foundation.open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-        guard file >= 0 else {
+        // SQLite gives its -wal and -shm files the mode of the main one. A file that is there is left alone: to close it
+        // here would drop the locks that another connection of this process holds on it.
+        let file = Foundation.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
+        guard file >= 0 || errno == EEXIST else {
             throw StorageError(
                 .unavailable, "can't open the database file \(path): \(String(cString: strerror(errno)))")
         }
-        Foundation.close(file)
+        if file >= 0 { Foundation.close(file) }
         var configuration = Configuration()
         configuration.busyMode = .timeout(Self.busyTimeout)
         do {
@@ -138,8 +139,12 @@ private struct SQLiteConnection: Connection {
         return database.changesCount
     }
 
-    private func arguments(_ parameters: [SQLValue]) -> StatementArguments {
-        StatementArguments(
+    private func arguments(_ parameters: [SQLValue]) throws -> StatementArguments {
+        // The driver would bind such a text up to there, and PostgreSQL has none.
+        for case .text(let text) in parameters where text.utf8.contains(0) {
+            throw StorageError(.unexpected, "a text with a NUL character can't be stored")
+        }
+        return StatementArguments(
             Dictionary(
                 uniqueKeysWithValues: parameters.enumerated().map { index, value in
                     (String(index + 1), value.databaseValue as (any DatabaseValueConvertible)?)
@@ -174,9 +179,12 @@ extension StorageError {
     fileprivate static func from(_ error: any Error, path: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
         let message = error.message ?? "error \(error.resultCode.rawValue)"
-        switch error.resultCode {
-        case .SQLITE_CONSTRAINT:
+        switch error.extendedResultCode {
+        case .SQLITE_CONSTRAINT_UNIQUE, .SQLITE_CONSTRAINT_PRIMARYKEY, .SQLITE_CONSTRAINT_ROWID:
             return StorageError(.alreadyThere, "a row with the same key is there already")
+        default: break
+        }
+        switch error.resultCode {
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             return StorageError(.unavailable, "the database \(path) is locked by another process: \(message)")
         case .SQLITE_FULL:

@@ -1,0 +1,175 @@
+import Foundation
+import HTTPTypes
+import JOSE
+import Storage
+import Testing
+
+@testable import TokenService
+
+@Suite("Refreshing")
+struct RefreshTests {
+    @Test("answers the next pair, with the user's claims of today")
+    func next() async throws {
+        let service = try await TestService()
+        let user = try await service.addUser(claims: ["plan": "free"])
+        let first = try await service.logIn()
+        _ = try await service.accounts.users.setClaims(of: user, ["plan": "gold"], removing: [])
+        let answer = try await service.refresh(first.refresh)
+        #expect(answer.status == .ok)
+        #expect(try answer.text("refresh_token") != first.refresh)
+        let claims = try JWTClaims(json: JWS(compact: answer.text("access_token")).payload)
+        #expect(claims.members["plan"] == "gold")
+    }
+
+    @Test("repeats the answer within the grace, and advances once")
+    func repeats() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let second = try await service.next(first)
+        service.clock.advance(.seconds(29))
+        #expect(try await service.next(first) == second)
+        service.clock.advance(.milliseconds(999))
+        #expect(try await service.next(first) == second)
+        #expect(try await service.refresh(second).status == .ok)
+    }
+
+    @Test("gives twenty at once one and the same next token, and goes one step ahead")
+    func twentyAtOnce() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let coder = try RefreshTokenCoder(secret: service.secret)
+        let token = try #require(try coder.read(first))
+        let store = SessionStore(
+            database: service.database,
+            lifetimes: SessionLifetimes(total: .seconds(900), idle: .seconds(900), grace: .seconds(30)))
+        let now = service.clock.now
+        let advanced = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for _ in 0..<20 {
+                group.addTask {
+                    switch try await store.refresh(token, at: now) {
+                    case .advanced: true
+                    case .repeated: false
+                    default: throw ServiceError(.failed, "refused")
+                    }
+                }
+            }
+            return try await group.reduce(into: [Bool]()) { $0.append($1) }
+        }
+        #expect(advanced.count { $0 } == 1)
+        #expect(advanced.count == 20)
+        #expect(try await service.next(first) == coder.text(of: token.successor))
+    }
+
+    @Test("ends the session when a used token comes back after the grace")
+    func reuseAfterGrace() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let second = try await service.next(first)
+        service.clock.advance(.seconds(30))
+        let answer = try await service.refresh(first)
+        #expect(answer.status == .unauthorized)
+        #expect(answer.error == "invalid_grant")
+        #expect(try await service.refresh(second).status == .unauthorized)
+    }
+
+    @Test("ends the session when a token from two steps ago comes back, grace or not")
+    func reuseOfOlder() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let third = try await service.next(service.next(first))
+        #expect(try await service.refresh(first).status == .unauthorized)
+        #expect(try await service.refresh(third).status == .unauthorized)
+    }
+
+    @Test("counts a clock that runs behind the one that advanced as within the grace")
+    func clockBehind() async throws {
+        let service = try await TestService(["refresh-grace": "0"])
+        service.clock.advance(.seconds(60))
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let second = try await service.next(first)
+        service.clock.advance(.seconds(-5))
+        #expect(try await service.next(first) == second)
+    }
+
+    @Test("accepts a token ahead of a store that was restored from an older copy, and catches up")
+    func restored() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let third = try await service.next(service.next(first))
+        let id = try #require(try RefreshTokenCoder(secret: service.secret).read(third)).sessionName
+        _ = try await service.database.write { connection in
+            try connection.execute("UPDATE sessions SET generation = 1 WHERE id = $1", [.text(id)])
+        }
+        let fourth = try await service.next(third)
+        #expect(try await service.refresh(fourth).status == .ok)
+        service.clock.advance(.seconds(31))
+        #expect(try await service.refresh(third).status == .unauthorized)
+    }
+
+    @Test("is refused once the session's lifetime is over")
+    func lifetime() async throws {
+        let service = try await TestService(["refresh-token-lifetime": "1d", "refresh-token-idle-lifetime": "1d"])
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        service.clock.advance(.seconds(86_399))
+        let second = try await service.next(first)
+        service.clock.advance(.seconds(1))
+        #expect(try await service.refresh(second).status == .unauthorized)
+    }
+
+    @Test("is refused after the idle lifetime, which each refresh begins anew")
+    func idle() async throws {
+        let service = try await TestService(["refresh-token-idle-lifetime": "1h"])
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        service.clock.advance(.seconds(3599))
+        let second = try await service.next(first)
+        service.clock.advance(.seconds(3599))
+        let third = try await service.next(second)
+        service.clock.advance(.seconds(3600))
+        #expect(try await service.refresh(third).status == .unauthorized)
+    }
+
+    @Test("makes no query for a token with any bit flipped, or a character more or less")
+    func forged() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let token = try await service.logIn().refresh
+        var forged = [token + "A", String(token.dropLast()), "A" + token, "", "é", String(repeating: "A", count: 5000)]
+        for bit in 0..<(73 * 8) {
+            var bytes = try Base64URL.decode(token)
+            bytes[bit / 8] ^= 1 << (bit % 8)
+            forged.append(Base64URL.encode(bytes))
+        }
+        let count = service.database.count
+        for text in forged { #expect(try await service.refresh(text).status == .unauthorized) }
+        #expect(service.database.count == count)
+        #expect(try await service.refresh(token).status == .ok)
+    }
+
+    @Test("knows no session of another service's master secret")
+    func otherSecret() async throws {
+        let (service, other) = (try await TestService(), try await TestService())
+        try await other.addUser()
+        #expect(try await service.refresh(other.logIn().refresh).status == .unauthorized)
+    }
+
+    @Test("forgets sessions whose lifetime is over")
+    func sweep() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        _ = try await service.logIn()
+        let store = SessionStore(
+            database: service.database, lifetimes: SessionLifetimes(total: .seconds(1), idle: .seconds(1), grace: .zero)
+        )
+        #expect(try await store.removeExpired(at: service.clock.now) == 0)
+        service.clock.advance(.seconds(30 * 86_400))
+        #expect(try await store.removeExpired(at: service.clock.now) == 1)
+    }
+}

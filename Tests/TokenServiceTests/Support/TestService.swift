@@ -1,0 +1,155 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import JOSE
+import KeyService
+import Logging
+import NIOCore
+import Storage
+import Synchronization
+
+@testable import TokenService
+
+/// A clock that stands until it is moved.
+final class TestClock: Sendable {
+    private let microseconds = Atomic<Int64>(1_800_000_000_000_000)
+
+    var now: Instant {
+        get { Instant(microseconds: microseconds.load(ordering: .relaxed)) }
+        set { microseconds.store(newValue.microseconds, ordering: .relaxed) }
+    }
+
+    func advance(_ duration: Duration) { now = now + duration }
+}
+
+/// A database that counts what is asked of it.
+final class CountingDatabase: Database {
+    private let base: any Database
+    private let accesses = Atomic<Int>(0)
+
+    init(_ base: any Database) { self.base = base }
+
+    var count: Int { accesses.load(ordering: .relaxed) }
+
+    func read<Result: Sendable>(_ body: @escaping @Sendable (any Connection) throws -> Result) async throws -> Result {
+        accesses.add(1, ordering: .relaxed)
+        return try await base.read(body)
+    }
+
+    func write<Result: Sendable>(_ body: @escaping @Sendable (any Connection) throws -> Result) async throws -> Result {
+        accesses.add(1, ordering: .relaxed)
+        return try await base.write(body)
+    }
+
+    func close() throws { try base.close() }
+}
+
+/// A whole service in a folder of its own, asked through its router, with cheap passwords and a clock that is moved.
+final class TestService {
+    let clock = TestClock()
+    let folder: URL
+    let settings: Settings
+    let database: CountingDatabase
+    let accounts: Accounts
+    let secret: MasterSecret
+    private let router: Router<ServiceRequestContext>
+
+    static let url = "http://127.0.0.1:8080"
+
+    init(_ flags: [String: String] = [:]) async throws {
+        folder = FileManager.default.temporaryDirectory.appending(path: "token-service-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let path = { [folder] (name: String) in folder.appending(path: name).path }
+        let defaults = [
+            "keys": path("keys"), "database": "sqlite:" + path("db.sqlite"),
+            "master-secret-file": path("master.secret"),
+            "algorithms": "ES256", "password-memory": "1MiB", "password-iterations": "1", "log-format": "text",
+            "log-level": "critical",
+        ]
+        settings = try Settings(
+            SettingValues(flags: defaults.merging(flags) { $1 }, environment: [:], file: nil))
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let installation = Installation(settings: settings, logger: logger)
+        secret = try installation.masterSecret()
+        database = CountingDatabase(try await installation.database())
+        let now: @Sendable () -> Instant = { [clock] in clock.now }
+        accounts = Accounts(
+            users: UserStore(database: database),
+            hasher: try PasswordHasher(cost: settings.passwordCost, concurrency: 1),
+            now: now)
+        let server = try await TokenServer(
+            settings: settings, secret: secret, database: database, keyStore: installation.keyStore(secret: secret),
+            now: now, logger: logger)
+        router = try server.router(listeningAt: Self.url)
+    }
+
+    deinit {
+        try? database.close()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    @discardableResult
+    func addUser(_ name: String = "alice", password: String = "correct horse", claims: JSONObject = [:]) async throws
+        -> User
+    {
+        try await accounts.add(
+            name: name, credential: .password(password), claims: claims, scopes: ["read", "write"])
+    }
+
+    /// An answer of the service.
+    struct Answer {
+        let status: HTTPResponse.Status
+        let headers: HTTPFields
+        let body: [UInt8]
+
+        var json: JSONObject { get throws { try JSONObject(json: body) } }
+        var error: String? { try? json["error"]?.string }
+        func text(_ name: String) throws -> String { try json[name]?.string ?? "(no \(name))" }
+    }
+
+    func send(
+        _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:], body: [UInt8]? = nil
+    ) async throws -> Answer {
+        let application = Application(router: router, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        var headers = headers
+        if let body, headers[.contentLength] == nil { headers[.contentLength] = String(body.count) }
+        return try await application.test(.router) { [headers] client in
+            try await client.execute(
+                uri: path, method: method, headers: headers, body: body.map { ByteBuffer(bytes: $0) }
+            ) { response in
+                Answer(status: response.status, headers: response.headers, body: Array(buffer: response.body))
+            }
+        }
+    }
+
+    func post(_ path: String, _ members: JSONObject, bearer: String? = nil) async throws -> Answer {
+        var headers: HTTPFields = [.contentType: "application/json"]
+        if let bearer { headers[.authorization] = "Bearer \(bearer)" }
+        return try await send(.post, path, headers: headers, body: members.json)
+    }
+
+    func get(_ path: String, bearer: String? = nil, headers: HTTPFields = [:]) async throws -> Answer {
+        var headers = headers
+        if let bearer { headers[.authorization] = "Bearer \(bearer)" }
+        return try await send(.get, path, headers: headers)
+    }
+
+    /// Two tokens.
+    struct Pair: Equatable {
+        let access: String
+        let refresh: String
+    }
+
+    func logIn(_ name: String = "alice", password: String = "correct horse") async throws -> Pair {
+        let answer = try await post("/auth/log-in", ["username": .string(name), "password": .string(password)])
+        return Pair(access: try answer.text("access_token"), refresh: try answer.text("refresh_token"))
+    }
+
+    func refresh(_ token: String) async throws -> Answer {
+        try await post("/auth/refresh", ["refresh_token": .string(token)])
+    }
+
+    /// The refresh token of the next pair.
+    func next(_ token: String) async throws -> String { try await refresh(token).text("refresh_token") }
+}
