@@ -61,8 +61,8 @@ private struct JWKReader {
         return bytes
     }
 
-    /// A public number of an RSA key, in its one spelling (RFC 7518 section 2, Base64urlUInt). The private ones may have
-    /// zeros ahead, as some libraries write them.
+    /// A public number of an RSA key, in its one spelling (RFC 7518 section 2, Base64urlUInt). The private ones may
+    /// have zeros ahead, as some libraries write them.
     private func number(_ name: String) throws -> [UInt8] {
         let bytes = try bytes(name)
         guard bytes[0] != 0 else { throw JOSEError(.malformed, "a JWK whose \(name) has zeros ahead") }

@@ -34,8 +34,8 @@ extension Instant {
         if let fraction = time.4 { microseconds += Int64((fraction + "00000").prefix(6))! }
     }
 
-    // The calendar's pattern repeats every 400 years, an era of 146,097 days. Years begin in March here, so that the leap
-    // day is the last one.
+    // The calendar's pattern repeats every 400 years, an era of 146,097 days. Years begin in March here, so that the
+    // leap day is the last one.
 
     private static func daysSince1970(year: Int64, month: Int64, day: Int64) -> Int64 {
         let (era, yearOfEra) = (month > 2 ? year : year - 1).dividedRoundingDown(by: 400)

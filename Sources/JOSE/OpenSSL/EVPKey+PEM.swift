@@ -20,8 +20,8 @@ extension EVPKey {
     private static let privateLabels = ["PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"]
     private static let publicLabels = ["PUBLIC KEY", "RSA PUBLIC KEY"]
 
-    /// The first block of a PEM text (RFC 7468) with one of some labels. OpenSSL's decoder would look no further than the
-    /// first block of all, a curve's parameters or a certificate.
+    /// The first block of a PEM text (RFC 7468) with one of some labels. OpenSSL's decoder would look no further than
+    /// the first block of all, a curve's parameters or a certificate.
     private static func block(of pem: String, labels: [String]) -> String? {
         let lines = pem.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         for (start, line) in lines.enumerated() {
@@ -41,20 +41,23 @@ extension EVPKey {
         }
         let source = try MemoryBIO()
         try source.write(Array(block.utf8))
-        var key: OpaquePointer?
         let selection = isPrivate ? COpenSSL_EVP_PKEY_KEYPAIR : COpenSSL_EVP_PKEY_PUBLIC_KEY
-        let decoder = try check(
-            OSSL_DECODER_CTX_new_for_pkey(&key, "PEM", nil, nil, selection, nil, nil), "OSSL_DECODER_CTX_new_for_pkey")
-        defer { OSSL_DECODER_CTX_free(decoder) }
-        // Without a passphrase the decoder has nobody to ask, and fails: it never reads the terminal.
-        let decoded: Int32
-        if let passphrase, passphrase.count <= maximumPassphraseSize {
-            decoded = passphrase.withBytes {
+        // The decoder keeps the pointers to the key's place and to the format's name: both have to last.
+        let format: StaticString = "PEM"
+        var key: OpaquePointer?
+        let decoded = try withUnsafeMutablePointer(to: &key) { place in
+            let decoder = try check(
+                OSSL_DECODER_CTX_new_for_pkey(place, format.cString, nil, nil, selection, nil, nil),
+                "OSSL_DECODER_CTX_new_for_pkey")
+            defer { OSSL_DECODER_CTX_free(decoder) }
+            // Without a passphrase the decoder has nobody to ask, and fails: it never reads the terminal.
+            guard let passphrase, passphrase.count <= maximumPassphraseSize else {
+                return OSSL_DECODER_from_bio(decoder, source.handle)
+            }
+            return passphrase.withBytes {
                 OSSL_DECODER_CTX_set_passphrase(decoder, $0.bindMemory(to: UInt8.self).baseAddress, $0.count) == 1
                     ? OSSL_DECODER_from_bio(decoder, source.handle) : 0
             }
-        } else {
-            decoded = OSSL_DECODER_from_bio(decoder, source.handle)
         }
         guard decoded == 1, let key else {
             EVP_PKEY_free(key)

@@ -140,7 +140,7 @@ struct KeyComponents {
 
 extension StaticString {
     /// The text for a C function that keeps the pointer: a literal never goes away, and ends with a zero.
-    fileprivate var cString: UnsafePointer<CChar> {
+    var cString: UnsafePointer<CChar> {
         UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self)
     }
 }

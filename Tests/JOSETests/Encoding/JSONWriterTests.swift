@@ -17,7 +17,8 @@ struct JSONWriterTests {
     @Test(
         "writes what the reader reads back",
         arguments: [
-            .null, .integer(.max), .integer(.min), .number(0.1), .number(-0.0), .number(.leastNonzeroMagnitude), .number(1e21),
+            .null, .integer(.max), .integer(.min), .number(0.1), .number(-0.0), .number(.leastNonzeroMagnitude),
+            .number(1e21),
             .number(1e16),
             .number(.greatestFiniteMagnitude), .number(123_456_789.125), .number(1),
             "\u{0}\u{1F}\u{7F}\u{80}\u{2028}\u{10FFFF}\"\\/",

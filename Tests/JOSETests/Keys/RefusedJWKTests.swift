@@ -82,10 +82,10 @@ struct RefusedJWKTests {
         expect(.keyRefused, ["kty": "RSA", "e": "AQAB", "n": .string(ones)])
     }
 
-    @Test("for an RSA number with a zero ahead", arguments: ["n", "e"])
-    func leadingZero(_ name: String) throws {
+    @Test("for an RSA number with a zero ahead", arguments: ["n", "e"] as [StaticString])
+    func leadingZero(_ name: StaticString) throws {
         let number = try SampleKey.rsa.publicKey.key.number(name)
-        expect(.malformed, try SampleKey.rsa.publicMembers().with([name: .string(Base64URL.encode([0] + number))]))
+        expect(.malformed, try SampleKey.rsa.publicMembers().with(["\(name)": .string(Base64URL.encode([0] + number))]))
     }
 
     @Test("for an RSA modulus over 8192 bits")

@@ -111,8 +111,9 @@ struct RefusedKeyTests {
     }
 
     @Test(
-        "for an RSA key whose numbers don't fit", arguments: ["d", "rsa-factor1", "rsa-exponent1", "rsa-coefficient1"])
-    func inconsistentRSA(_ name: String) throws {
+        "for an RSA key whose numbers don't fit",
+        arguments: ["d", "rsa-factor1", "rsa-exponent1", "rsa-coefficient1"] as [StaticString])
+    func inconsistentRSA(_ name: StaticString) throws {
         let number = try SampleKey.rsa.privateKey.key.number(name)
         var changed = number
         changed[number.count / 2] ^= 0x10
