@@ -14,17 +14,34 @@ enum Console {
 
     static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }
 
+    /// All of a file, or of a pipe that the shell made (`<(command)`).
+    ///
+    /// - Throws: ``ServiceError`` where it can't be read or is longer than `limit` bytes.
+    static func readFile(_ path: String, limit: Int) throws -> [UInt8] {
+        guard let file = FileHandle(forReadingAtPath: path) else {
+            throw ServiceError(.failed, "can't read the file \(path): \(String(cString: strerror(errno)))")
+        }
+        return try read(file, limit: limit, name: "the file \(path)")
+    }
+
+    private static func read(_ file: FileHandle, limit: Int, name: String) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        do {
+            while let chunk = try file.read(upToCount: 64 * 1024), !chunk.isEmpty, bytes.count <= limit {
+                bytes += chunk
+            }
+        } catch {
+            throw ServiceError(.failed, "can't read \(name)")
+        }
+        guard bytes.count <= limit else { throw ServiceError(.failed, "\(name) is over \(limit) bytes") }
+        return bytes
+    }
+
     /// All of standard input, without one line end at its close.
     ///
     /// - Throws: ``ServiceError`` where it is longer than `limit` bytes.
     static func readInput(limit: Int) throws -> [UInt8] {
-        var input: [UInt8] = []
-        while let chunk = try FileHandle.standardInput.read(upToCount: 64 * 1024), !chunk.isEmpty {
-            input += chunk
-            guard input.count <= limit + 2 else {
-                throw ServiceError(.failed, "standard input is over \(limit) bytes")
-            }
-        }
+        var input = try read(.standardInput, limit: limit + 2, name: "standard input")
         if input.last == UInt8(ascii: "\n") {
             input.removeLast()
             if input.last == UInt8(ascii: "\r") { input.removeLast() }

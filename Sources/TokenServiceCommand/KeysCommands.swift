@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import JOSE
 import KeyService
 import TokenService
@@ -35,7 +34,8 @@ extension KeyAdministration.Outcome {
             "kid": isMade ? .string(record.keyID.rawValue) : .null, "algorithm": .string(record.algorithm.name),
             "state": .string(ring.state(of: record, at: instant).rawValue), "created_at": time(record.createdAt),
             "activates_at": time(record.activatesAt), "retires_at": time(ring.retiresAt(record)),
-            "expires_at": time(ring.expiresAt(record)), "revoked_at": time(record.revokedAt),
+            "expires_at": time(record.revokedAt == nil ? ring.expiresAt(record) : nil),
+            "revoked_at": time(record.revokedAt),
         ]
     }
 
@@ -159,10 +159,7 @@ struct KeysImport: AsyncParsableCommand {
         guard verifyOnly || kid == nil && until == nil else {
             throw ServiceError(.usage, "--kid and --until go with --verify-only")
         }
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw ServiceError(.failed, "can't read the file \(file)")
-        }
-        let text = String(decoding: data, as: UTF8.self)
+        let text = String(decoding: try Console.readFile(file, limit: 64 * 1024), as: UTF8.self)
         let administration = try options.administration().administration
         let outcome: KeyAdministration.Outcome
         if verifyOnly {
@@ -194,9 +191,7 @@ struct KeysImport: AsyncParsableCommand {
 
     private func passphrase() throws -> String? {
         try passphraseFile.map { path in
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw ServiceError(.failed, "can't read the passphrase file \(path)")
-            }
+            let data = try Console.readFile(path, limit: 64 * 1024)
             return String(decoding: data.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
         }
     }

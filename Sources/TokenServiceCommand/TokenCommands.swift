@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import JOSE
 import KeyService
 import TokenService
@@ -89,22 +88,15 @@ struct JWSVerify: AsyncParsableCommand {
         let verify: (JWS) throws -> Void
         switch (jwk, jwks) {
         case (let file?, nil):
-            let key = try JWK(json: try Self.read(file))
+            let key = try JWK(json: Console.readFile(file, limit: JWKSet.maximumSize))
             verify = { try $0.verify(with: key) }
         case (nil, let file?):
-            let set = try JWKSet(json: try Self.read(file))
+            let set = try JWKSet(json: Console.readFile(file, limit: JWKSet.maximumSize))
             verify = { try $0.verify(with: set) }
         default: throw ServiceError(.usage, "use either --jwk FILE or --jwks FILE")
         }
         let jws = try JWS(compact: Console.readInput(limit: Self.maximumSize), maximumSize: Self.maximumSize)
         try verify(jws)
         Console.write(jws.payload)
-    }
-
-    private static func read(_ file: String) throws -> [UInt8] {
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw ServiceError(.failed, "can't read the file \(file)")
-        }
-        return Array(data)
     }
 }

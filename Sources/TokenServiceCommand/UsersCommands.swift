@@ -27,6 +27,19 @@ struct UserOptions: ParsableArguments {
     }
 }
 
+/// One user, who has to be there.
+struct NamedUserOptions: ParsableArguments {
+    @OptionGroup var options: UserOptions
+
+    @Argument(help: "The user's name.")
+    var name: String
+
+    func find() async throws -> (user: User, accounts: Accounts) {
+        let accounts = try await options.accounts()
+        return (try await accounts.find(name), accounts)
+    }
+}
+
 struct CredentialOptions: ParsableArguments {
     @Flag(help: "Read the password from standard input; one line end is dropped.")
     var passwordStdin = false
@@ -96,28 +109,21 @@ struct UsersList: AsyncParsableCommand {
 struct UsersShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Shows a user.")
 
-    @OptionGroup var options: UserOptions
+    @OptionGroup var named: NamedUserOptions
     @OptionGroup var output: OutputOptions
 
-    @Argument(help: "The user's name.")
-    var name: String
-
-    func run() async throws { output.print(try await options.accounts().find(name).printable) }
+    func run() async throws { output.print(try await named.find().user.printable) }
 }
 
 struct UsersSetPassword: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set-password", abstract: "Sets another password, and ends the user's sessions.")
 
-    @OptionGroup var options: UserOptions
+    @OptionGroup var named: NamedUserOptions
     @OptionGroup var credential: CredentialOptions
 
-    @Argument(help: "The user's name.")
-    var name: String
-
     func run() async throws {
-        let accounts = try await options.accounts()
-        let user = try await accounts.find(name)
+        let (user, accounts) = try await named.find()
         try await accounts.setPassword(of: user, credential.credential())
     }
 }
@@ -127,11 +133,8 @@ struct UsersSetClaims: AsyncParsableCommand {
         commandName: "set-claims", abstract: "Sets claims of a user; the others stay.",
         discussion: "They are in the user's tokens from the next log-in or refresh on.")
 
-    @OptionGroup var options: UserOptions
+    @OptionGroup var named: NamedUserOptions
     @OptionGroup var output: OutputOptions
-
-    @Argument(help: "The user's name.")
-    var name: String
 
     @Option(help: "KEY=JSON, as in users add. Repeats.")
     var claim: [String] = []
@@ -144,8 +147,7 @@ struct UsersSetClaims: AsyncParsableCommand {
         guard !claim.isEmpty || !remove.isEmpty else {
             throw ServiceError(.usage, "nothing to set: use --claim KEY=JSON or --remove KEY")
         }
-        let accounts = try await options.accounts()
-        let user = try await accounts.find(name)
+        let (user, accounts) = try await named.find()
         output.print(try await accounts.users.setClaims(of: user, claims, removing: remove).printable)
     }
 }
@@ -154,14 +156,11 @@ struct UsersDisable: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "disable", abstract: "Stops a user from logging in, and ends their sessions.")
 
-    @OptionGroup var options: UserOptions
-
-    @Argument(help: "The user's name.")
-    var name: String
+    @OptionGroup var named: NamedUserOptions
 
     func run() async throws {
-        let accounts = try await options.accounts()
-        try await accounts.users.setDisabled(id: accounts.find(name).id, true, at: Clock.now())
+        let (user, accounts) = try await named.find()
+        try await accounts.users.setDisabled(id: user.id, true, at: Clock.now())
     }
 }
 
@@ -169,14 +168,11 @@ struct UsersEnable: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "enable", abstract: "Lets a disabled user log in again.")
 
-    @OptionGroup var options: UserOptions
-
-    @Argument(help: "The user's name.")
-    var name: String
+    @OptionGroup var named: NamedUserOptions
 
     func run() async throws {
-        let accounts = try await options.accounts()
-        try await accounts.users.setDisabled(id: accounts.find(name).id, false, at: Clock.now())
+        let (user, accounts) = try await named.find()
+        try await accounts.users.setDisabled(id: user.id, false, at: Clock.now())
     }
 }
 
@@ -184,13 +180,10 @@ struct UsersRemove: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Forgets a user and their sessions.")
 
-    @OptionGroup var options: UserOptions
-
-    @Argument(help: "The user's name.")
-    var name: String
+    @OptionGroup var named: NamedUserOptions
 
     func run() async throws {
-        let accounts = try await options.accounts()
-        try await accounts.users.remove(id: accounts.find(name).id)
+        let (user, accounts) = try await named.find()
+        try await accounts.users.remove(id: user.id)
     }
 }

@@ -26,6 +26,17 @@ struct EndingTests {
         #expect(try await service.refresh(third).status == .unauthorized)
     }
 
+    @Test("logs out by the refresh token where the access token has expired")
+    func expiredBearer() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let pair = try await service.logIn()
+        service.clock.advance(.seconds(3600))
+        let answer = try await service.post("/auth/log-out", ["refresh_token": .string(pair.refresh)], bearer: pair.access)
+        #expect(answer.status == .noContent)
+        #expect(try await service.refresh(pair.refresh).status == .unauthorized)
+    }
+
     @Test("refuses a log-out that names nobody")
     func nobody() async throws {
         let service = try await TestService()

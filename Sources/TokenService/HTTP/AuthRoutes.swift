@@ -44,12 +44,18 @@ struct AuthRoutes: Sendable {
     }
 
     private func logOut(_ request: Request, everywhere: Bool) async throws -> Response {
-        let body = try await RequestBody(of: request)
-        if let caller = try await authentication.caller(request) {
-            try await sessions.end(sessionID: caller.sessionID, userID: caller.userID, everywhere: everywhere)
-            return .noContent
+        let token = try await RequestBody(of: request).optionalText("refresh_token")
+        do {
+            if let caller = try await authentication.caller(request) {
+                try await sessions.end(sessionID: caller.sessionID, userID: caller.userID, everywhere: everywhere)
+                return .noContent
+            }
+        } catch let error as APIError where token == nil {
+            throw error
+        } catch is APIError {
+            // The access token has expired, say; the refresh token names the session as well.
         }
-        guard let token = try body.optionalText("refresh_token") else { throw APIError.missingToken }
+        guard let token else { throw APIError.missingToken }
         guard try await sessions.end(refreshToken: token, everywhere: everywhere) else {
             throw APIError.invalidGrant("the refresh token is unknown")
         }

@@ -30,6 +30,7 @@ private struct JSONLogHandler: LogHandler {
         for (name, value) in all.sorted(by: { $0.key < $1.key }) where line[name] == nil {
             line[name] = .string("\(value)")
         }
-        FileHandle.standardError.write(Data(line.json + [UInt8(ascii: "\n")]))
+        // Who reads the log may have gone.
+        try? FileHandle.standardError.write(contentsOf: Data(line.json + [UInt8(ascii: "\n")]))
     }
 }

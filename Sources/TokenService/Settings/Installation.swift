@@ -29,8 +29,8 @@ public struct Installation: Sendable {
                 logger.notice("made the master secret: keep a copy in a safe place", metadata: ["file": "\(path)"])
             }
         }
-        var status = stat()
-        if stat(path, &status) == 0, status.st_mode & 0o077 != 0 {
+        let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        if let mode, mode & 0o077 != 0 {
             logger.warning("the master secret can be read by others: chmod 600 it", metadata: ["file": "\(path)"])
         }
         return try MasterSecret(file: path)
