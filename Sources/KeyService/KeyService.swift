@@ -44,18 +44,7 @@ public final class KeyService: Sendable {
             State(
                 loadedAt: now(), ring: empty, privateKeys: [:],
                 view: try KeyView(ring: empty, privateKeys: [:], planner.schedule, at: now())))
-        let made = try await store.change { contents in
-            let changes = try planner.start(contents, at: now())
-            return (changes, changes)
-        }
-        for case .add(let record, _) in made {
-            logger.notice(
-                "made a key",
-                metadata: [
-                    "kid": "\(record.keyID)", "algorithm": "\(record.algorithm)",
-                    "activates_at": "\(record.activatesAt!)",
-                ])
-        }
+        try await make("made a key") { try planner.start($0, at: now()) }
         try await reload()
     }
 
@@ -89,19 +78,26 @@ public final class KeyService: Sendable {
         if try await store.version() != loaded.0 || now() < loaded.1 { try await reload() }
         let planner = planner
         guard planner.isRotationDue(state.withLock { $0.ring.records }, at: now()) else { return }
-        let made = try await store.change { [now] contents in
-            let changes = try planner.automaticRotation(contents, at: now())
+        try await make("rotation: made the next key") { [now] in try planner.automaticRotation($0, at: now()) }
+        try await reload()
+    }
+
+    /// Stores what `plan` says, and logs the keys that came of it.
+    private func make(
+        _ message: Logger.Message, _ plan: @escaping @Sendable (KeyStoreContents) throws -> [KeyChange]
+    ) async throws {
+        let changes = try await store.change { contents in
+            let changes = try plan(contents)
             return (changes, changes)
         }
-        for case .add(let record, _) in made {
+        for case .add(let record, _) in changes {
             logger.notice(
-                "rotation: made the next key",
+                message,
                 metadata: [
                     "kid": "\(record.keyID)", "algorithm": "\(record.algorithm)",
                     "activates_at": "\(record.activatesAt!)",
                 ])
         }
-        try await reload()
     }
 
     private func reload() async throws {
@@ -127,14 +123,12 @@ public final class KeyService: Sendable {
         for record in ring.records
         where record.hasPrivateKey && [.pending, .active].contains(ring.state(of: record, at: instant)) {
             do {
-                if let key = known[record.keyID] {
-                    privateKeys[record.keyID] = key
-                } else {
-                    privateKeys[record.keyID] = try await store.privateKey(of: record)
-                }
+                privateKeys[record.keyID] = try await store.privateKey(of: record)
             } catch {
                 isWhole = false
-                report("a private key can't be read, and doesn't sign: \(error)")
+                // A key that was read before signs on; after a restart it couldn't.
+                report("a private key can't be read: \(error)")
+                privateKeys[record.keyID] = known[record.keyID]
             }
         }
         let view = try KeyView(ring: ring, privateKeys: privateKeys, planner.schedule, at: instant)

@@ -14,12 +14,13 @@ public enum DatabaseAddress: Hashable, Sendable {
         }
     }
 
-    /// Opens the database, making it where it isn't there yet.
+    /// Opens the database.
     ///
+    /// - Parameter creating: whether to make it where it isn't there yet.
     /// - Throws: ``StorageError`` `unavailable`.
-    public func open() throws -> any Database {
+    public func open(creating: Bool = true) throws -> any Database {
         switch self {
-        case .sqlite(let path): try SQLiteDatabase(path: path)
+        case .sqlite(let path): try SQLiteDatabase(path: path, creating: creating)
         }
     }
 }

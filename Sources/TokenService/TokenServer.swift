@@ -74,7 +74,7 @@ public struct TokenServer: Sendable {
         let responder = DeferredResponder()
         let application = Application(
             responder: responder,
-            server: .http1(configuration: .init(idleTimeout: Self.idleTimeout)),
+            server: .http1(configuration: .init(additionalChannelHandlers: [RequestDeadline()])),
             configuration: ApplicationConfiguration(
                 address: .hostname(settings.listen.host, port: settings.listen.port)),
             onServerRunning: { [self] channel in
@@ -94,9 +94,6 @@ public struct TokenServer: Sendable {
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         ).run()
     }
-
-    /// How long a connection may say nothing; a whole request is bounded by ``RequestBody/timeout``.
-    private static let idleTimeout = TimeAmount.seconds(60)
 
     /// Lifecycle and server say little of use below warning.
     private var quietLogger: Logger {

@@ -16,9 +16,12 @@ struct Keys: AsyncParsableCommand {
 struct KeyOptions: ParsableArguments {
     @OptionGroup var shared: SharedOptions
 
-    func administration() throws -> (administration: KeyAdministration, schedule: KeySchedule) {
+    /// - Parameter creating: whether the command may be the first of a service, and make its master secret.
+    func administration(creating: Bool = false) async throws -> (
+        administration: KeyAdministration, schedule: KeySchedule
+    ) {
         let (settings, installation, _) = try shared.installation()
-        let store = try installation.keyStore(secret: installation.masterSecret())
+        let store = try await installation.keyStore(secret: installation.masterSecret(creating: creating))
         let planner = KeyPlanner(schedule: settings.keySchedule)
         return (KeyAdministration(store: store, planner: planner, now: Clock.now), settings.keySchedule)
     }
@@ -78,7 +81,7 @@ struct KeysRotate: AsyncParsableCommand {
                 throw ServiceError(.usage, "--algorithm \(name): \(error)")
             }
         }
-        let (administration, schedule) = try options.administration()
+        let (administration, schedule) = try await options.administration(creating: !dryRun)
         let outcome = try await administration.rotate(algorithm, immediately: immediately, dryRun: dryRun)
         outcome.reportDamaged()
         if immediately { warnOfCaches(schedule, isDone: !dryRun) }
@@ -112,7 +115,7 @@ struct KeysRevoke: AsyncParsableCommand {
 
     func run() async throws {
         guard let keyID = KeyID(kid) else { throw ServiceError(.usage, "\(kid) can't be a kid") }
-        let (administration, schedule) = try options.administration()
+        let (administration, schedule) = try await options.administration()
         let outcome = try await administration.revoke(keyID, reason: reason)
         outcome.reportDamaged()
         if outcome.changes.isEmpty {
@@ -147,7 +150,7 @@ struct KeysImport: AsyncParsableCommand {
     @Flag(help: "Take a public key of another system, and publish it until --until.")
     var verifyOnly = false
 
-    @Option(help: "The kid that the other system's tokens name.")
+    @Option(parsing: .unconditional, help: "The kid that the other system's tokens name.")
     var kid: String?
 
     @Option(help: "When the last of the other system's tokens has expired (RFC 3339).")
@@ -160,7 +163,7 @@ struct KeysImport: AsyncParsableCommand {
             throw ServiceError(.usage, "--kid and --until go with --verify-only")
         }
         let text = String(decoding: try Console.readFile(file, limit: 64 * 1024), as: UTF8.self)
-        let administration = try options.administration().administration
+        let administration = try await options.administration(creating: true).administration
         let outcome: KeyAdministration.Outcome
         if verifyOnly {
             guard activateAt == nil else { throw ServiceError(.usage, "--activate-at doesn't go with --verify-only") }

@@ -16,10 +16,11 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let (settings, installation, logger) = try shared.installation(settings.flags)
-        let secret = try installation.masterSecret()
-        let database = try await installation.database()
+        let secret = try installation.masterSecret(creating: true)
+        let keyStore = try await installation.keyStore(secret: secret)
+        let database = try await installation.database(creating: true)
         let server = try await TokenServer(
-            settings: settings, secret: secret, database: database, keyStore: installation.keyStore(secret: secret),
+            settings: settings, secret: secret, database: database, keyStore: keyStore,
             now: Clock.now, logger: logger)
         do {
             try await server.run { Console.print("listening on \($0)") }

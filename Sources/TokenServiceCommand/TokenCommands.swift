@@ -50,7 +50,7 @@ struct TokenVerify: AsyncParsableCommand {
         if let jwks {
             keySet = try await RemoteKeySource(url: jwks).keySet()
         } else {
-            let store = try installation.keyStore(secret: installation.masterSecret())
+            let store = try await installation.keyStore(secret: installation.masterSecret(creating: false))
             let planner = KeyPlanner(schedule: settings.keySchedule)
             let ring = try await KeyAdministration(store: store, planner: planner, now: Clock.now).list().ring
             keySet = JWKSet(ring.published(at: now).map(\.jwk))

@@ -19,7 +19,7 @@ struct TokenServiceCommand: AsyncParsableCommand {
         // A reader that goes away is an error of write, not the end of the program.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(Self.reordered(Array(CommandLine.arguments.dropFirst())))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -30,6 +30,16 @@ struct TokenServiceCommand: AsyncParsableCommand {
             Console.error("error: \(error)")
             Foundation.exit(status.rawValue)
         }
+    }
+
+    /// Puts a `kid` that starts with a hyphen, as one in 64 does, where it isn't taken for an option: at the end, behind
+    /// `--`.
+    static func reordered(_ arguments: [String]) -> [String] {
+        guard !arguments.contains("--"),
+            let index = arguments.firstIndex(where: { $0.wholeMatch(of: /-[A-Za-z0-9_-]{42}/) != nil }),
+            index > 0, !arguments[index - 1].hasPrefix("--")
+        else { return arguments }
+        return arguments[..<index] + arguments[(index + 1)...] + ["--", arguments[index]]
     }
 
     /// The exit status for an error of ours; `nil` for those of the argument parser.

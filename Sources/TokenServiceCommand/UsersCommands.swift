@@ -17,9 +17,10 @@ struct Users: AsyncParsableCommand {
 struct UserOptions: ParsableArguments {
     @OptionGroup var shared: SharedOptions
 
-    func accounts() async throws -> Accounts {
+    /// - Parameter creating: whether the command may be the first of a service, and make its database.
+    func accounts(creating: Bool = false) async throws -> Accounts {
         let (settings, installation, _) = try shared.installation()
-        let database = try await installation.database()
+        let database = try await installation.database(creating: creating)
         return Accounts(
             users: UserStore(database: database),
             hasher: try PasswordHasher(cost: settings.passwordCost, concurrency: 1),
@@ -90,7 +91,8 @@ struct UsersAdd: AsyncParsableCommand {
     func run() async throws {
         let (claims, scopes) = (try ClaimRules.claims(claim), try ClaimRules.scopes(scope))
         let credential = try credential.credential()
-        let user = try await options.accounts().add(name: name, credential: credential, claims: claims, scopes: scopes)
+        let user = try await options.accounts(creating: true).add(
+            name: name, credential: credential, claims: claims, scopes: scopes)
         output.print(user.printable)
     }
 }

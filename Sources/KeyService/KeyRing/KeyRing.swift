@@ -61,13 +61,12 @@ public struct KeyRing: Sendable {
         if let until = record.publishedUntil { return until }
         guard let activatesAt = record.activatesAt, let retiresAt = retiresAt(record) else { return nil }
         guard retiresAt > activatesAt else { return retiresAt }
-        // A server whose clock is ahead signs on for as long as it doesn't know of an end that wasn't announced.
-        let wasAnnounced =
-            successors[record.keyID].map {
-                $0.activatesAt == retiresAt && $0.createdAt + Self.propagation <= retiresAt
-            } ?? false
+        // Of a takeover at once a server hears late, and by a clock that is ahead it then has signed past that instant.
+        let successor = successors[record.keyID]
+        let wasSudden =
+            successor?.activatesAt == retiresAt && retiresAt - successor!.createdAt < clockLeeway + Self.propagation
         return retiresAt + record.longestTokenLifetime
-            + (wasAnnounced ? max(clockLeeway, Self.propagation) : clockLeeway + Self.propagation)
+            + (wasSudden ? clockLeeway * 2 + Self.propagation : max(clockLeeway, Self.propagation))
     }
 
     /// The state of a key at an instant. A revoked key is revoked at every instant, so that a clock that was set back

@@ -59,12 +59,6 @@ public final class FolderKeyStore: KeyStore {
         try await onQueue { store in
             try store.withLock {
                 let contents = try store.load()
-                if contents.records.isEmpty, let damaged = contents.damaged.first {
-                    throw KeyServiceError(
-                        .masterSecret,
-                        "no key in the folder \(store.path) can be read, so nothing is changed there: is this the right "
-                            + "master-secret-file? \(damaged)")
-                }
                 let (changes, result) = try decide(contents)
                 guard !changes.isEmpty || contents.isNew else { return result }
                 let mark = store.file(Self.firstKeysMark)
@@ -154,8 +148,16 @@ public final class FolderKeyStore: KeyStore {
             let contents = load(names)
             let namesAfter = try fileNames()
             // Else it might hold a revocation without the replacement that was stored just before.
-            if namesAfter == names { return contents }
-            names = namesAfter
+            guard namesAfter == names else {
+                names = namesAfter
+                continue
+            }
+            if contents.records.isEmpty, let damaged = contents.damaged.first {
+                throw KeyServiceError(
+                    .masterSecret,
+                    "no key in the folder \(path) can be read: is this the right master-secret-file? \(damaged)")
+            }
+            return contents
         }
     }
 
@@ -171,7 +173,7 @@ public final class FolderKeyStore: KeyStore {
                 damaged.append(DamagedKey(name: file(name), reason: "\(error)"))
             }
         }
-        let isNew = records.isEmpty && damaged.isEmpty || access(file(Self.firstKeysMark), F_OK) == 0
+        let isNew = records.isEmpty || access(file(Self.firstKeysMark), F_OK) == 0
         return KeyStoreContents(records: records, damaged: damaged, isNew: isNew)
     }
 

@@ -16,7 +16,7 @@ public struct KeyAdministration: Sendable {
     public struct Outcome: Sendable {
         public let ring: KeyRing
         public let changes: [KeyChange]
-        public let damaged: [DamagedKey]
+        public internal(set) var damaged: [DamagedKey]
         public let instant: Instant
 
         /// The keys that came.
@@ -49,8 +49,18 @@ public struct KeyAdministration: Sendable {
         return dryRun ? try decide(await store.contents()).result : try await store.change(decide)
     }
 
-    /// The ring as it stands.
-    public func list() async throws -> Outcome { try await perform(dryRun: true) { _, _ in [] } }
+    /// The ring as it stands, and what is damaged of it, private halves that can't be opened included.
+    public func list() async throws -> Outcome {
+        var outcome = try await perform(dryRun: true) { _, _ in [] }
+        for record in outcome.ring.records where record.hasPrivateKey {
+            do {
+                _ = try await store.privateKey(of: record)
+            } catch {
+                outcome.damaged.append(DamagedKey(name: record.keyID.rawValue, reason: "\(error)"))
+            }
+        }
+        return outcome
+    }
 
     /// See ``KeyPlanner/rotation(of:immediately:_:at:)``.
     public func rotate(_ algorithm: Algorithm?, immediately: Bool, dryRun: Bool) async throws -> Outcome {

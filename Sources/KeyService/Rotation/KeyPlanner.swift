@@ -27,6 +27,9 @@ public struct KeyPlanner: Sendable {
                 activatesAt: freeInstant(for: algorithm, from: activatesAt, among: records), schedule: schedule), key)
     }
 
+    /// An instant that is past by clocks that are behind, too: where no other key signs, theirs can't wait.
+    private func onEveryClock(_ now: Instant) -> Instant { now - schedule.clockLeeway }
+
     /// Two keys never take over at the same instant.
     private func freeInstant(for algorithm: Algorithm, from instant: Instant, among records: [KeyRecord]) -> Instant {
         let taken = Set(records.filter { $0.algorithm == algorithm }.compactMap(\.activatesAt))
@@ -53,14 +56,15 @@ public struct KeyPlanner: Sendable {
         var changes: [KeyChange] = []
         for algorithm in schedule.algorithms
         where !isServed(algorithm, by: contents.records, in: needed, at: now) {
-            let activatesAt = isFirst ? now : now + schedule.publishAhead
+            let activatesAt = isFirst ? onEveryClock(now) : now + schedule.publishAhead
             changes.append(try newKey(algorithm, at: now, activatesAt: activatesAt, among: contents.records))
         }
         let records = contents.records.applying(changes)
         let firstSigning = ring(records).records
             .filter { schedule.algorithms.contains($0.algorithm) && $0.revokedAt == nil && $0.retiresAt == nil }
             .compactMap(\.activatesAt).min()
-        let retiresAt = max(now, firstSigning ?? now)
+        // Not before every server has heard of it, by its own clock.
+        let retiresAt = max(now + schedule.clockLeeway + KeyRing.propagation, firstSigning ?? now)
         for var record in records
         where !schedule.algorithms.contains(record.algorithm) && record.activatesAt != nil && record.retiresAt == nil
             && record.revokedAt == nil
@@ -169,7 +173,8 @@ public struct KeyPlanner: Sendable {
         var changes: [KeyChange] = []
         if state == .active {
             // An instant later than the revoked key's own, whatever the clock says.
-            changes = [try newKey(record.algorithm, at: now, activatesAt: now, among: contents.records)]
+            let activatesAt = max(record.activatesAt!, onEveryClock(now))
+            changes = [try newKey(record.algorithm, at: now, activatesAt: activatesAt, among: contents.records)]
             if record.retiresAt != nil, case .add(var replacement, let key) = changes[0] {
                 replacement.retiresAt = record.retiresAt
                 changes = [.add(replacement, key)]

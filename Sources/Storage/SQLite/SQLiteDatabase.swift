@@ -10,10 +10,15 @@ public final class SQLiteDatabase: Database {
     private let pool: DatabasePool
     private let waiting = WaitingWrites()
 
-    /// Opens the file at `path`, or makes it, readable by its owner only.
+    /// Opens the file at `path`.
     ///
+    /// - Parameter creating: whether to make it where it isn't there yet, readable by its owner only.
     /// - Throws: ``StorageError`` `unavailable`.
-    public init(path: String) throws {
+    public init(path: String, creating: Bool = true) throws {
+        guard creating || access(path, F_OK) == 0 else {
+            throw StorageError(
+                .unavailable, "there is no database file \(path): run this where the service runs, or name the file")
+        }
         // SQLite gives its -wal and -shm files the mode of the main one. A file that is there is left alone: to close it
         // here would drop the locks that another connection of this process holds on it.
         let file = Foundation.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)

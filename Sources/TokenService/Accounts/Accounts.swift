@@ -98,7 +98,8 @@ public struct Accounts: Sendable {
             }
             return try await hasher.hash(password)
         case .hash(let text):
-            guard let hash = PasswordHash(phc: text) else {
+            // Only Argon2 itself can say whether it reads salt and hash.
+            guard let hash = PasswordHash(phc: text), (try? hash.matches("")) != nil else {
                 throw ServiceError(
                     .usage,
                     "not a hash that is taken: $argon2id$v=19$m=…,t=…,p=…$salt$hash, with at most 1 GiB of memory")

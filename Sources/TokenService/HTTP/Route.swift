@@ -18,37 +18,28 @@ struct Route: Sendable {
         self.handler = handler
     }
 
-    /// The methods that a path is asked for in earnest; another one finds nothing.
-    private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options]
-
-    /// A router of some routes. At a path that is there, every other method is told which ones are allowed; GET answers
-    /// HEAD, too.
+    /// A router of some routes. GET answers HEAD, too; any other method at a path that is there is told which ones are
+    /// allowed.
     static func router(_ routes: [Route]) -> Router<ServiceRequestContext> {
-        let router = Router(context: ServiceRequestContext.self)
-        router.add(middleware: ErrorResponses())
-        for (path, routes) in Dictionary(grouping: routes, by: \.path) {
-            var allowed = routes.map(\.method)
-            for route in routes {
-                router.on(RouterPath(path), method: route.method, use: route.handler)
-            }
-            if let get = routes.first(where: { $0.method == .get }), !allowed.contains(.head) {
-                allowed.append(.head)
-                router.on(RouterPath(path), method: .head) { request, context in
-                    try await get.handler(request, context).createHeadResponse()
-                }
-            }
-            for method in methods where !allowed.contains(method) {
-                router.on(RouterPath(path), method: method) { [allowed] _, _ -> Response in
-                    throw APIError.methodNotAllowed(allowed)
-                }
-            }
+        var routes = routes
+        for route in routes where route.method == .get {
+            routes.append(
+                Route(.head, route.path) { try await route.handler($0, $1).createHeadResponse() })
         }
+        let router = Router(context: ServiceRequestContext.self)
+        router.add(
+            middleware: ErrorResponses(
+                methods: Dictionary(grouping: routes, by: \.path).mapValues { $0.map(\.method) }))
+        for route in routes { router.on(RouterPath(route.path), method: route.method, use: route.handler) }
         return router
     }
 }
 
 /// Turns every error into an answer in OAuth's form.
 private struct ErrorResponses: RouterMiddleware {
+    /// The methods at each path.
+    let methods: [String: [HTTPRequest.Method]]
+
     func handle(
         _ request: Request, context: ServiceRequestContext,
         next: (Request, ServiceRequestContext) async throws -> Response
@@ -58,7 +49,7 @@ private struct ErrorResponses: RouterMiddleware {
         } catch let error as APIError {
             return error.response
         } catch let error as HTTPError where error.status == .notFound {
-            return APIError.notFound.response
+            return (methods[request.uri.path].map(APIError.methodNotAllowed) ?? .notFound).response
         } catch is PasswordHasher.Overloaded {
             return APIError.unavailable("too many log-ins at once").response
         } catch is TokenIssuer.NoSigningKey {

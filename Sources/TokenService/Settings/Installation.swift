@@ -13,10 +13,11 @@ public struct Installation: Sendable {
         self.logger = logger
     }
 
-    /// Reads the master secret. Where neither it nor any key is there yet, it makes one.
+    /// Reads the master secret.
     ///
+    /// - Parameter creating: whether to make one where neither it nor any key is there yet.
     /// - Throws: ``KeyServiceError`` `masterSecret`.
-    public func masterSecret() throws -> MasterSecret {
+    public func masterSecret(creating: Bool) throws -> MasterSecret {
         let path = settings.masterSecretFile
         if access(path, F_OK) != 0 {
             guard !FolderKeyStore.hasKeys(path: settings.keys) else {
@@ -24,6 +25,12 @@ public struct Installation: Sendable {
                     .masterSecret,
                     "master-secret-file: \(path) isn't there, but the folder \(settings.keys) has keys that only it opens: "
                         + "put it back, or name it")
+            }
+            guard creating else {
+                throw KeyServiceError(
+                    .masterSecret,
+                    "master-secret-file: there is neither \(path) nor a key in the folder \(settings.keys): run this where "
+                        + "the service runs, or name them; token-service serve makes them on its first start")
             }
             if try MasterSecret.create(file: path) {
                 logger.notice("made the master secret: keep a copy in a safe place", metadata: ["file": "\(path)"])
@@ -37,15 +44,20 @@ public struct Installation: Sendable {
     }
 
     /// Opens the key store.
-    public func keyStore(secret: MasterSecret) throws -> any KeyStore {
-        try FolderKeyStore(path: settings.keys, secret: secret)
+    ///
+    /// - Throws: ``KeyServiceError``, also where there are keys and the secret opens none.
+    public func keyStore(secret: MasterSecret) async throws -> any KeyStore {
+        let store = try FolderKeyStore(path: settings.keys, secret: secret)
+        _ = try await store.contents()
+        return store
     }
 
     /// Opens the database and brings its tables up to date.
     ///
+    /// - Parameter creating: whether to make one where there is none yet.
     /// - Throws: ``StorageError``.
-    public func database() async throws -> any Database {
-        let database = try settings.database.open()
+    public func database(creating: Bool) async throws -> any Database {
+        let database = try settings.database.open(creating: creating)
         try await database.migrate(Schema.migrations)
         return database
     }

@@ -76,10 +76,15 @@ public struct SettingValues: Sendable {
         do {
             // Comments only are an empty mapping.
             let root = try Yams.Parser(yaml: data).singleRoot()
-            guard let mapping = root?.mapping ?? (root?.scalar?.string.isEmpty ?? true ? Node.Mapping([]) : nil) else {
+            let isEmpty = root == nil || root?.scalar?.string.isEmpty == true
+            guard let mapping = isEmpty ? Node.Mapping([]) : root?.mapping else {
                 throw unreadable("it isn't a list of `setting: value` lines")
             }
             keys = mapping.keys.map { $0.string ?? "?" }
+            if let nested = mapping.first(where: { $0.value.mapping != nil }) {
+                throw ServiceError(
+                    .configuration, "\(nested.key.string ?? "?"): its value in \(file) isn't text or a list of text")
+            }
             let text = mapping.isEmpty ? Data("{}".utf8) : data
             snapshot = try YAMLSnapshot(data: text.span.bytes, providerName: file, parsingOptions: .default)
         } catch let error as ServiceError {

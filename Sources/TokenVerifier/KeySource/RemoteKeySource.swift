@@ -27,6 +27,8 @@ public struct RemoteKeySource: KeySource {
         var configuration = HTTPClient.Configuration()
         // A redirect would let another host name the keys.
         configuration.redirectConfiguration = .disallow
+        // Nobody there is an answer, too.
+        configuration.connectionPool.retryConnectionEstablishment = false
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         do {
             let response = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(Self.timeout))
@@ -39,7 +41,7 @@ public struct RemoteKeySource: KeySource {
             return set
         } catch {
             try? await client.shutdown()
-            throw error
+            throw error as? JOSEError ?? JOSEError(.unknownKey, "can't fetch the keys from \(url): \(error)")
         }
     }
 }

@@ -71,15 +71,15 @@ final class TestService {
             SettingValues(flags: defaults.merging(flags) { $1 }, environment: [:], file: nil))
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let installation = Installation(settings: settings, logger: logger)
-        secret = try installation.masterSecret()
-        database = CountingDatabase(try await installation.database())
+        secret = try installation.masterSecret(creating: true)
+        database = CountingDatabase(try await installation.database(creating: true))
         let now: @Sendable () -> Instant = { [clock] in clock.now }
         accounts = Accounts(
             users: UserStore(database: database),
             hasher: try PasswordHasher(cost: settings.passwordCost, concurrency: 1),
             now: now)
         let server = try await TokenServer(
-            settings: settings, secret: secret, database: database, keyStore: installation.keyStore(secret: secret),
+            settings: settings, secret: secret, database: database, keyStore: await installation.keyStore(secret: secret),
             now: now, logger: logger)
         router = try server.router(listeningAt: Self.url)
     }

@@ -1,0 +1,205 @@
+import Foundation
+import JOSE
+import Logging
+import Testing
+
+@testable import KeyService
+
+@Suite("What a key service publishes, and what it bears")
+struct KeyServiceDocumentTests {
+    private static func withService(
+        _ schedule: KeySchedule = .test,
+        _ body: (_ service: KeyService, _ store: FolderKeyStore, TestClock, TestLog, _ path: String) async throws ->
+            Void
+    ) async throws {
+        try await withKeyFolder(schedule) { store, path in
+            let clock = TestClock(at(0))
+            let log = TestLog()
+            let service = try await KeyService(
+                store: FolderKeyStore(path: path, secret: .test("a")), planner: KeyPlanner(schedule: schedule),
+                now: { clock.now }, logger: log.logger)
+            try await body(service, store, clock, log, path)
+        }
+    }
+
+    @Test("has the public members only")
+    func publicMembers() async throws {
+        try await Self.withService(.test { $0.algorithms = [.es256, .rs256, .edDSA] }) { service, _, _, _, _ in
+            let document = try JSONObject(json: try service.current().jwks)
+            #expect(document.members.map(\.name) == ["keys"])
+            let keys = try #require(document["keys"]?.array).compactMap(\.object)
+            #expect(keys.count == 3)
+            for key in keys {
+                let expected: Set =
+                    switch key["kty"]?.string {
+                    case "RSA": ["kty", "n", "e", "kid", "alg", "use"]
+                    case "EC": ["kty", "crv", "x", "y", "kid", "alg", "use"]
+                    default: ["kty", "crv", "x", "kid", "alg", "use"]
+                    }
+                #expect(Set(key.members.map(\.name)) == expected)
+                #expect(key["use"]?.string == "sig")
+            }
+        }
+    }
+
+    @Test("stays the same byte for byte until a key comes or goes")
+    func stable() async throws {
+        try await Self.withService { service, store, clock, _, _ in
+            let first = try service.current()
+            #expect(first.entityTag.wholeMatch(of: /"[A-Za-z0-9_-]+"/) != nil)
+            for second: Int64 in [1, 3600, 86_400] {
+                clock.now = at(second)
+                try await service.refresh()
+                #expect(try service.current().jwks == first.jwks)
+                #expect(try service.current().entityTag == first.entityTag)
+            }
+            try await store.rotate(at: at(86_400))
+            try await service.refresh()
+            let second = try service.current()
+            #expect(second.jwks != first.jwks)
+            #expect(second.entityTag != first.entityTag)
+            // The takeover changes who signs, not what is published.
+            clock.now = at(90_000)
+            let third = try service.current()
+            #expect(third.signingKey?.signer.keyID != second.signingKey?.signer.keyID)
+            #expect(third.jwks == second.jwks)
+            #expect(third.entityTag == second.entityTag)
+            clock.now = at(90_630)
+            let fourth = try service.current()
+            #expect(fourth.entityTag != first.entityTag)
+            #expect(fourth.entityTag != second.entityTag)
+        }
+    }
+
+    @Test("is the same on every node")
+    func nodes() async throws {
+        try await Self.withService(.test { $0.algorithms = [.es256, .es384, .edDSA] }) {
+            service, store, clock, log, _ in
+            let other = try await KeyService(
+                store: store, planner: KeyPlanner(schedule: .test { $0.algorithms = [.es256, .es384, .edDSA] }),
+                now: { clock.now }, logger: log.logger)
+            #expect(try other.current().jwks == service.current().jwks)
+            #expect(try other.current().entityTag == service.current().entityTag)
+        }
+    }
+
+    @Test("is made once between two changes")
+    func prepared() async throws {
+        try await Self.withService { service, _, clock, _, _ in
+            let view = try service.current()
+            clock.now = at(1000)
+            #expect(try service.current() === view)
+        }
+    }
+
+    // MARK: Damage
+
+    @Test("has the other algorithm sign where the key of one is damaged", arguments: [true, false])
+    func damaged(_ isRunning: Bool) async throws {
+        let schedule = KeySchedule.test { $0.algorithms = [.es256, .es384] }
+        try await Self.withService(schedule) { service, store, clock, log, path in
+            let first = try #require(try service.current().signingKey?.signer)
+            #expect(first.algorithm == .es256)
+            let damaged = "\(path)/\(first.keyID).pem"
+            try Data().write(to: URL(fileURLWithPath: damaged))
+            var service = service
+            if isRunning {
+                try await service.refresh()
+            } else {
+                service = try await KeyService(
+                    store: store, planner: KeyPlanner(schedule: schedule), now: { clock.now }, logger: log.logger)
+            }
+            #expect(try service.current().signingKey?.signer.algorithm == .es384)
+            #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(damaged) })
+        }
+    }
+
+    @Test("goes on publishing a key whose private half is damaged")
+    func damagedPrivateHalf() async throws {
+        let schedule = KeySchedule.test { $0.algorithms = [.es256, .es384] }
+        try await Self.withService(schedule) { service, store, clock, log, path in
+            let first = try #require(try service.current().signingKey?.signer)
+            let file = URL(fileURLWithPath: "\(path)/\(first.keyID).pem")
+            let text = try String(contentsOf: file, encoding: .utf8)
+            try Data(text.replacing("-----BEGIN ENCRYPTED", with: "-----BEGIN DAMAGED").utf8).write(to: file)
+            let other = try await KeyService(
+                store: store, planner: KeyPlanner(schedule: schedule), now: { clock.now }, logger: log.logger)
+            #expect(try other.current().signingKey?.signer.algorithm == .es384)
+            #expect(try other.current().jwks == service.current().jwks)
+            #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(file.path) })
+        }
+    }
+
+    @Test("comes back when what couldn't be read for a while can be, without any change to the store")
+    func transient() async throws {
+        try await Self.withService { _, store, clock, log, _ in
+            try await store.rotate(at: at(0))
+            let flaky = FlakyStore(store)
+            let service = try await KeyService(
+                store: flaky, planner: KeyPlanner(schedule: .test), now: { clock.now }, logger: log.logger)
+            #expect(try service.current().keySet.keys.count == 1)
+            flaky.isWhole.withLock { $0 = true }
+            try await service.refresh()
+            #expect(try service.current().keySet.keys.count == 2)
+            #expect(try service.current().signingKey != nil)
+            #expect(log.messages.count { $0.hasPrefix("error:") } == 1)
+        }
+    }
+
+    @Test("is kept in memory where the store can't be read any more", arguments: [true, false])
+    func unreadable(_ isEmptied: Bool) async throws {
+        try await Self.withService { service, _, clock, _, path in
+            let first = try service.current()
+            for file in try keyFiles(in: path) {
+                if isEmptied {
+                    try FileManager.default.removeItem(atPath: file)
+                } else {
+                    try Data().write(to: URL(fileURLWithPath: file))
+                }
+            }
+            for _ in 0..<2 { await #expect(throws: KeyServiceError.self) { try await service.refresh() } }
+            clock.now = at(3600)
+            let view = try service.current()
+            #expect(view.jwks == first.jwks)
+            #expect(view.signingKey?.signer.keyID == first.signingKey?.signer.keyID)
+        }
+    }
+
+    @Test("leaves no secret in the log")
+    func log() async throws {
+        try await Self.withService { service, store, _, log, path in
+            try Data("\(MasterSecret.line("a"))".utf8).write(to: URL(fileURLWithPath: path + "/x.pem"))
+            try await store.rotate(at: at(1))
+            try await service.refresh()
+            #expect(!log.messages.isEmpty)
+            #expect(!log.messages.joined().contains("aaaa"))
+        }
+    }
+}
+
+/// A store of which one key can't be read at first.
+private final class FlakyStore: KeyStore {
+    let isWhole = Locked(false)
+    private let store: FolderKeyStore
+
+    init(_ store: FolderKeyStore) { self.store = store }
+
+    func contents() async throws -> KeyStoreContents {
+        let contents = try await store.contents()
+        guard !isWhole.withLock({ $0 }) else { return contents }
+        let records = contents.records.sorted { $0.activatesAt! < $1.activatesAt! }
+        return KeyStoreContents(
+            records: records.dropLast(), damaged: [DamagedKey(name: "a key", reason: "too many open files")],
+            isNew: false)
+    }
+
+    func privateKey(of record: KeyRecord) async throws -> PrivateKey { try await store.privateKey(of: record) }
+
+    func change<Result: Sendable>(
+        _ decide: @escaping @Sendable (KeyStoreContents) throws -> (changes: [KeyChange], result: Result)
+    ) async throws -> Result { try await store.change(decide) }
+
+    func version() async throws -> KeyStoreVersion { try await store.version() }
+
+    func reencrypt() async throws -> Int { try await store.reencrypt() }
+}

@@ -1,0 +1,210 @@
+import Foundation
+import JOSE
+import Logging
+import Testing
+
+@testable import KeyService
+
+@Suite("A running key service")
+struct KeyServiceTests {
+    /// A service over a new folder of keys, by a clock that starts at 0.
+    struct Running {
+        let service: KeyService
+        let clock: TestClock
+        let log: TestLog
+        let path: String
+
+        /// Another process beside it.
+        func store() throws -> FolderKeyStore { try FolderKeyStore(path: path, secret: .test("a")) }
+
+        func signingKey() throws -> KeyID? { try service.current().signingKey?.signer.keyID }
+
+        func published() throws -> Set<KeyID> { Set(try service.current().keySet.keys.compactMap(\.keyID)) }
+    }
+
+    private static func withService(
+        _ schedule: KeySchedule = .test, _ body: (Running) async throws -> Void
+    ) async throws {
+        try await withFolder { folder in
+            try await body(start(schedule, clock: TestClock(at(0)), path: folder + "/keys"))
+        }
+    }
+
+    private static func start(_ schedule: KeySchedule = .test, clock: TestClock, path: String) async throws -> Running {
+        let log = TestLog()
+        let service = try await KeyService(
+            store: FolderKeyStore(path: path, secret: .test("a")), planner: KeyPlanner(schedule: schedule),
+            now: { clock.now }, logger: log.logger)
+        return Running(service: service, clock: clock, log: log, path: path)
+    }
+
+    @Test("signs from its first start, and says what it made")
+    func firstStart() async throws {
+        try await Self.withService { running in
+            let view = try running.service.current()
+            let signing = try #require(view.signingKey)
+            let token = try signing.signer.sign(Array("{}".utf8))
+            let jws = try JWS(compact: token)
+            #expect(try jws.verify(with: view.keySet).keyID == signing.signer.keyID)
+            #expect(jws.header.type == "at+jwt")
+            #expect(signing.longestTokenLifetime == .seconds(600))
+            #expect(running.log.messages == ["notice: made a key"])
+        }
+    }
+
+    @Test("signs with the first algorithm that has a key, in the order of the setting", arguments: [true, false])
+    func preference(_ isReversed: Bool) async throws {
+        let algorithms = isReversed ? [Algorithm.es384, .es256] : [.es256, .es384]
+        try await Self.withService(.test { $0.algorithms = algorithms }) { running in
+            let signing = try running.service.current().signingKey
+            #expect(signing?.signer.algorithm == algorithms[0])
+        }
+    }
+
+    @Test("signs by an added algorithm, though it comes first, only once verifiers have seen its key")
+    func addedFirst() async throws {
+        try await Self.withService { running in
+            let added = try await Self.start(
+                .test { $0.algorithms = [.es384, .es256] }, clock: running.clock, path: running.path)
+            #expect(try added.service.current().signingKey?.signer.algorithm == .es256)
+            #expect(try added.published().count == 2)
+            running.clock.now = at(3600)
+            #expect(try added.service.current().signingKey?.signer.algorithm == .es384)
+        }
+    }
+
+    @Test("signs by a replaced algorithm until the new one does")
+    func replaced() async throws {
+        try await Self.withService { running in
+            let other = try await Self.start(
+                .test { $0.algorithms = [.es384] }, clock: running.clock, path: running.path)
+            running.clock.now = at(3600) - .instant
+            #expect(try other.service.current().signingKey?.signer.algorithm == .es256)
+            running.clock.now = at(3600)
+            #expect(try other.service.current().signingKey?.signer.algorithm == .es384)
+        }
+    }
+
+    @Test("sees another process's rotation when it looks, and changes keys at the instant, with nothing running")
+    func rotation() async throws {
+        try await Self.withService { running in
+            let first = try running.signingKey()
+            let second = try await running.store().rotate(at: at(100))
+            #expect(try running.published().count == 1)
+            try await running.service.refresh()
+            #expect(try running.published().count == 2)
+            running.clock.now = at(3700) - .instant
+            #expect(try running.signingKey() == first)
+            running.clock.now = at(3700)
+            #expect(try running.signingKey() == second.keyID)
+            #expect(try running.published().count == 2)
+            running.clock.now = at(3700 + 630) - .instant
+            #expect(try running.published().count == 2)
+            running.clock.now = at(3700 + 630)
+            #expect(try running.published() == [second.keyID])
+        }
+    }
+
+    @Test("drops a revoked key when it looks, and signs with the replacement")
+    func revocation() async throws {
+        try await Self.withService { running in
+            let first = try #require(try running.signingKey())
+            let administration = KeyAdministration(
+                store: try running.store(), planner: KeyPlanner(schedule: .test), now: { at(100) })
+            _ = try await administration.revoke(first, reason: "leaked")
+            running.clock.now = at(100)
+            try await running.service.refresh()
+            let published = try running.published()
+            #expect(!published.contains(first))
+            #expect(published == [try #require(try running.signingKey())])
+        }
+    }
+
+    @Test("makes the next key when it looks and one is due, once")
+    func automaticRotation() async throws {
+        try await Self.withService { running in
+            let first = try running.signingKey()
+            running.clock.now = at(.days(30) - .hours(2))
+            try await running.service.refresh()
+            #expect(try running.published().count == 1)
+            running.clock.now = at(.days(30) - .hours(1))
+            for _ in 0..<3 { try await running.service.refresh() }
+            #expect(try running.published().count == 2)
+            #expect(try running.signingKey() == first)
+            running.clock.now = at(.days(30))
+            #expect(try running.signingKey() != first)
+            #expect(running.log.messages.count { $0 == "notice: rotation: made the next key" } == 1)
+        }
+    }
+
+    @Test("makes one key where several services find it due")
+    func severalRotate() async throws {
+        try await Self.withService { running in
+            let others = try await [
+                Self.start(clock: running.clock, path: running.path),
+                Self.start(clock: running.clock, path: running.path),
+            ]
+            running.clock.now = at(.days(30))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for service in [running] + others { group.addTask { try await service.service.refresh() } }
+                try await group.waitForAll()
+            }
+            #expect(try keyFiles(in: running.path).count == 2)
+        }
+    }
+
+    @Test("has the records say its token lifetime before it signs", arguments: [60, 600, 3600])
+    func lifetime(_ seconds: Int64) async throws {
+        try await Self.withService { running in
+            let schedule = KeySchedule.test { $0.tokenLifetime = .seconds(seconds) }
+            let other = try await Self.start(schedule, clock: running.clock, path: running.path)
+            let longest = Duration.seconds(max(600, seconds))
+            #expect(try other.service.current().signingKey?.longestTokenLifetime == longest)
+            let records = try await running.store().contents().records
+            #expect(records.map(\.longestTokenLifetime) == [longest])
+        }
+    }
+
+    @Test("has the records of others' new keys say it, too")
+    func lifetimeOfNewKeys() async throws {
+        try await Self.withService(.test { $0.tokenLifetime = .hours(1) }) { running in
+            let second = try await running.store().rotate(immediately: true, at: at(100))
+            #expect(second.longestTokenLifetime == .minutes(10))
+            running.clock.now = at(100)
+            try await running.service.refresh()
+            let signing = try #require(try running.service.current().signingKey)
+            #expect(signing.signer.keyID == second.keyID)
+            #expect(signing.longestTokenLifetime == .hours(1))
+            let records = try await running.store().contents().records
+            #expect(records.allSatisfy { $0.longestTokenLifetime == .hours(1) })
+        }
+    }
+
+    @Test("signs with the earlier key again where the clock was set back before its successor's turn")
+    func clockSetBack() async throws {
+        try await Self.withService { running in
+            let first = try running.signingKey()
+            let second = try await running.store().rotate(at: at(100))
+            running.clock.now = at(9000)
+            try await running.service.refresh()
+            #expect(try running.signingKey() == second.keyID)
+            running.clock.now = at(3000)
+            try await running.service.refresh()
+            #expect(try running.signingKey() == first)
+            #expect(try running.published().count == 2)
+        }
+    }
+
+    @Test("stops at settings that break a rule", arguments: [0, 359])
+    func badSettings(_ publishAhead: Int64) async throws {
+        try await withFolder { folder in
+            let error = await #expect(throws: KeyServiceError.self) {
+                try await Self.start(
+                    .test { $0.publishAhead = .seconds(publishAhead) }, clock: TestClock(at(0)), path: folder + "/keys")
+            }
+            #expect(error?.code == .badSettings)
+            let files = try keyFiles(in: folder + "/keys")
+            #expect(files.isEmpty)
+        }
+    }
+}
