@@ -27,9 +27,22 @@ struct TokenServiceCommand: AsyncParsableCommand {
             }
         } catch {
             guard let status = Self.status(of: error) else { exit(withError: error) }
-            Console.error("error: \(error)")
-            Foundation.exit(status.rawValue)
+            Console.error("error: " + Self.line(of: error))
+            end(status.rawValue)
         }
+        end(0)
+    }
+
+    /// Ends the process without the C library's clean-up: OpenSSL's would free what a thread may still be using.
+    private static func end(_ status: Int32) -> Never {
+        fflush(nil)
+        _exit(status)
+    }
+
+    /// What an error says, in one line whatever was typed or read.
+    private static func line(of error: any Error) -> String {
+        let scalars = "\(error)".unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }
+        return String(String.UnicodeScalarView(scalars)).replacing(/\ {2,}/, with: " ")
     }
 
     /// Puts a `kid` that starts with a hyphen, as one in 64 does, where it isn't taken for an option: at the end, behind

@@ -66,7 +66,7 @@ def test_wrong_usage_is_64_and_makes_nothing(installation, command):
     "command",
     [
         "keys list", "keys rotate --dry-run", "keys export " + "A" * 43, "token verify", "token inspect", "config show",
-        "jws verify --jwk none",
+        "jws verify --jwk none", "users list", "users show anna", "users disable anna",
     ])
 def test_a_command_that_only_reads_makes_nothing_in_a_folder_without_a_service(installation, command):
     installation.run(*command.split(), check=False)

@@ -53,7 +53,10 @@ struct Timeline {
         setBacks.reduce(time + offset) { $1.0 <= time ? $0 - $1.1 : $0 }
     }
 
-    mutating func anyOffset() -> Duration { generator.duration(.zero...Self.leeway) }
+    /// How far a clock is ahead; often the extremes.
+    mutating func anyOffset() -> Duration {
+        [.zero, Self.leeway, generator.duration(.zero...Self.leeway)].randomElement(using: &generator)!
+    }
 
     // MARK: The service
 
@@ -137,6 +140,11 @@ struct Timeline {
     }
 
     // MARK: Verifiers
+
+    /// The last instant of a token's life by a clock that isn't ahead.
+    func lastInstant(of token: Token) -> Instant {
+        token.issuedAt + (token.expiresAt - reading(.zero, at: token.issuedAt)) - .instant
+    }
 
     /// What a verifier got that fetched the JWKS from some node at an instant, and how long it keeps it; `nil` where no
     /// node was up.

@@ -35,7 +35,7 @@ struct TimelineTests {
             try timeline.poll(at: time)
             timeline.issue(at: time)
             try operate(&timeline, time)
-            timeline.issue(at: time)
+            timeline.issue(at: time + timeline.generator.duration(.zero...KeyRing.propagation))
             if time >= restart {
                 restart = time + .days(365 / restarts)
                 schedule = anySchedule(rotateEvery: rotateEvery, &timeline.generator)
@@ -63,8 +63,7 @@ struct TimelineTests {
     /// Checks that a verifier has a token's key at some instants of the token's life, whatever it fetched when and where.
     private static func checkVerifiers(_ timeline: inout Timeline, at now: Instant, _ token: Timeline.Token) -> Int {
         var fetches = 0
-        for life in [Duration.zero, token.expiresAt - timeline.reading(.zero, at: token.issuedAt) - .instant] {
-            let time = token.issuedAt + life
+        for time in [token.issuedAt, timeline.lastInstant(of: token)] {
             let age = timeline.fetch(at: time)?.maxAge ?? .zero
             for fetchedAt in [time, time - age, time - timeline.generator.duration(.zero...age)] where fetchedAt > now {
                 guard let copy = timeline.fetch(at: fetchedAt), time - fetchedAt <= copy.maxAge else { continue }
@@ -111,7 +110,7 @@ struct TimelineTests {
         "publishes a key until its last token has expired, whatever operators do meanwhile",
         arguments: 0..<4 as Range<UInt64>)
     func operators(_ seed: UInt64) throws {
-        let timeline = try Self.year(seed: seed, rotateEvery: .days(7)) { timeline, time in
+        var timeline = try Self.year(seed: seed, rotateEvery: .days(7)) { timeline, time in
             let planner = KeyPlanner(
                 schedule: timeline.nodes.randomElement(using: &timeline.generator)!.schedule(at: time)!)
             let now = timeline.reading(timeline.anyOffset(), at: time)
@@ -136,6 +135,14 @@ struct TimelineTests {
             timeline.change(at: time, changes ?? [])
         }
         Self.checkExpiries(timeline)
+        // A verifier that fetches anew, as for a key that it doesn't know, finds the key to the end.
+        let revoked = Set(timeline.states.last!.records.filter { $0.revokedAt != nil }.map(\.keyID))
+        for token in timeline.tokens where !revoked.contains(token.keyID) && token.issuedAt < at(.days(364)) {
+            let end = timeline.lastInstant(of: token)
+            for _ in 0..<3 where timeline.fetch(at: end)?.keyIDs.contains(token.keyID) == false {
+                Issue.record("a token of \(token.issuedAt) lives until \(end), but its key isn't published any more")
+            }
+        }
     }
 
     /// Checks of every token that no ring, from its issue on, lets its key go before it expires.

@@ -33,7 +33,7 @@ public struct RemoteKeySource: KeySource {
         do {
             let response = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(Self.timeout))
             guard response.status == .ok else {
-                throw JOSEError(.unknownKey, "\(url) answered \(response.status.code)")
+                throw JOSEError(.unknownKey, "status \(response.status.code)")
             }
             let body = try await response.body.collect(upTo: JWKSet.maximumSize)
             let set = try JWKSet(json: body.readableBytesView)
@@ -41,7 +41,7 @@ public struct RemoteKeySource: KeySource {
             return set
         } catch {
             try? await client.shutdown()
-            throw error as? JOSEError ?? JOSEError(.unknownKey, "can't fetch the keys from \(url): \(error)")
+            throw JOSEError((error as? JOSEError)?.code ?? .unknownKey, "no keys from \(url): \(error)")
         }
     }
 }
