@@ -1,7 +1,13 @@
 /// Where a database is: the value of the setting `database`.
-public enum DatabaseAddress: Hashable, Sendable {
+public enum DatabaseAddress: Hashable, Sendable, CustomStringConvertible {
     /// `sqlite:PATH`.
     case sqlite(path: String)
+
+    public var description: String {
+        switch self {
+        case .sqlite(let path): "sqlite:\(path)"
+        }
+    }
 
     /// - Throws: ``StorageError`` `badAddress`.
     public init(_ text: String) throws {

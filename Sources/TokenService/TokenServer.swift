@@ -4,6 +4,7 @@ public import Hummingbird
 public import JOSE
 public import KeyService
 public import Logging
+internal import HummingbirdCore
 internal import NIOCore
 internal import ServiceLifecycle
 public import Storage
@@ -34,7 +35,7 @@ public struct TokenServer: Sendable {
         self.logger = logger
         keys = try await KeyService(
             store: keyStore, planner: KeyPlanner(schedule: settings.keySchedule), now: now, logger: logger)
-        hasher = try PasswordHasher(cost: settings.passwordCost, concurrency: settings.passwordConcurrency)
+        hasher = PasswordHasher(cost: settings.passwordCost, concurrency: settings.passwordConcurrency)
     }
 
     private var sessionStore: SessionStore {
@@ -76,7 +77,9 @@ public struct TokenServer: Sendable {
             responder: responder,
             server: .http1(configuration: .init(additionalChannelHandlers: [RequestDeadline()])),
             configuration: ApplicationConfiguration(
-                address: .hostname(settings.listen.host, port: settings.listen.port)),
+                address: .hostname(settings.listen.host, port: settings.listen.port),
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    Self.maximumConnections(), logger: quietLogger)),
             onServerRunning: { [self] channel in
                 // With port 0 the issuer is known only now.
                 let url = settings.listen.url(port: channel.localAddress?.port ?? settings.listen.port)
@@ -93,6 +96,22 @@ public struct TokenServer: Sendable {
                 services: [application, BackgroundWork(keys: keys, sessions: sessionStore, now: now, logger: logger)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         ).run()
+    }
+
+    /// Raises the limit of open files as far as it goes, and leaves some to the keys and the database: a server without a
+    /// file left could neither take a connection nor turn it away.
+    private static func maximumConnections() -> Int {
+        let reserved = 64
+        var limit = rlimit()
+        #if os(Linux)
+            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        #else
+            let resource = RLIMIT_NOFILE
+        #endif
+        guard getrlimit(resource, &limit) == 0 else { return 1024 - reserved }
+        limit.rlim_cur = min(limit.rlim_max, 65_536)
+        if setrlimit(resource, &limit) != 0 { _ = getrlimit(resource, &limit) }
+        return max(Int(clamping: limit.rlim_cur) - reserved, reserved)
     }
 
     /// Lifecycle and server say little of use below warning.

@@ -19,7 +19,7 @@ struct ConfigShow: AsyncParsableCommand {
         output.print(
             values.all.map { value in
                 [
-                    "setting": .string(value.name), "value": value.text.map { .string($0) } ?? .null,
+                    "setting": .string(value.name), "value": value.masked.map { .string($0) } ?? .null,
                     "from": .string(value.origin),
                 ]
             })

@@ -7,9 +7,14 @@ import TokenService
 enum Console {
     static func print(_ text: String) { write(Array(text.utf8) + [UInt8(ascii: "\n")]) }
 
+    /// Writes to standard output, or ends the program: what wasn't written must not look done.
     static func write(_ bytes: [UInt8]) {
-        // The reader may have gone.
-        try? FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        } catch {
+            Console.error("error: can't write to standard output")
+            _exit(ServiceError.Status.failed.rawValue)
+        }
     }
 
     static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import JOSE
+import KeyService
 import Storage
 import TokenService
 
@@ -24,20 +25,15 @@ struct Serve: AsyncParsableCommand {
             now: Clock.now, logger: logger)
         do {
             try await server.run { Console.print("listening on \($0)") }
-        } catch let error as any CustomStringConvertible & Error {
+        } catch {
             try? database.close()
-            throw Self.readable(error, settings)
+            if error is KeyServiceError || error is StorageError || error is ServiceError { throw error }
+            throw ServiceError(
+                .failed,
+                "can't listen on \(settings.listen.host):\(settings.listen.port): is the port in use, or the host unknown? "
+                    + "Choose another one with --listen HOST:PORT (\(error))")
         }
         try database.close()
-    }
-
-    private static func readable(_ error: any CustomStringConvertible & Error, _ settings: Settings) -> any Error {
-        let text = error.description
-        guard text.contains("bind(") || text.contains("getaddrinfo") || text.contains("listen(") else { return error }
-        return ServiceError(
-            .failed,
-            "can't listen on \(settings.listen.host):\(settings.listen.port) (\(text)): is the port in use? "
-                + "Choose another one with --listen HOST:PORT")
     }
 }
 

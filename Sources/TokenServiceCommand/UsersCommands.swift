@@ -23,7 +23,7 @@ struct UserOptions: ParsableArguments {
         let database = try await installation.database(creating: creating)
         return Accounts(
             users: UserStore(database: database),
-            hasher: try PasswordHasher(cost: settings.passwordCost, concurrency: 1),
+            hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1),
             now: Clock.now)
     }
 }

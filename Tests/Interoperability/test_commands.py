@@ -677,7 +677,6 @@ def test_a_token_of_a_revoked_key_is_refused(make_installation):
 
 
 def test_users_are_added_shown_changed_and_removed(installation):
-    assert installation.json("users", "list") == []
     added = installation.add_user(
         "Anna", "--claim", 'plan="gold"', "--claim", "premium=true", "--claim", 'roles=["a", "b"]',
         "--scope", "read", "--scope", "write", "--scope", "read")
@@ -721,7 +720,8 @@ def test_a_user_who_isn_t_there_or_is_there_already_is_one_line(installation):
 @pytest.mark.parametrize("password", ["", "\n", "a\n\n", "a\tb", "x" * 1025, b"\xff\xfe"])
 def test_a_password_that_can_t_be_one_is_refused(installation, password):
     installation.refused(USAGE, "users", "add", "anna", "--password-stdin", input=password)
-    assert installation.json("users", "list") == []
+    installation.add_user("bert")
+    assert [user["username"] for user in installation.json("users", "list")] == ["bert"]
 
 
 @pytest.mark.parametrize("line_end", ["", "\n", "\r\n"])
@@ -743,7 +743,7 @@ def argon2id(password, memory=1024, iterations=1, lanes=1):
     ).derive_phc_encoded(password.encode())
 
 
-def test_a_hash_of_another_library_logs_in_and_is_made_anew_when_it_is_weaker(make_installation):
+def test_a_hash_of_another_library_logs_in_and_is_made_anew_at_todays_cost(make_installation):
     installation = make_installation(password_memory="4MiB", password_iterations="2")
     server = installation.serve()
     weak, strong = argon2id("weak one"), argon2id("strong one", memory=8192, iterations=3, lanes=2)
@@ -759,8 +759,9 @@ def test_a_hash_of_another_library_logs_in_and_is_made_anew_when_it_is_weaker(ma
     assert (stored("weak"), stored("strong")) == (weak, strong)
     pair = server.log_in("weak", "weak one")
     server.log_in("strong", "strong one")
-    assert stored("weak").startswith("$argon2id$v=19$m=4096,t=2,p=1$")
-    assert stored("strong") == strong
+    # A stronger one, too: the time of a refusal would tell for ever that there is such a user.
+    for name in ["weak", "strong"]:
+        assert stored(name).startswith("$argon2id$v=19$m=4096,t=2,p=1$")
     # It is the same password, so the session goes on.
     server.refresh(pair["refresh_token"])
     server.log_in("weak", "weak one")
@@ -777,7 +778,8 @@ def test_a_hash_of_another_library_logs_in_and_is_made_anew_when_it_is_weaker(ma
     ])
 def test_a_hash_that_isn_t_taken_is_refused(installation, text):
     installation.refused(USAGE, "users", "add", "anna", "--password-hash", text)
-    assert installation.json("users", "list") == []
+    installation.add_user("bert")
+    assert [user["username"] for user in installation.json("users", "list")] == ["bert"]
 
 
 def test_claims_have_to_leave_room_in_a_token(installation):

@@ -603,3 +603,30 @@ def test_a_request_that_doesn_t_arrive_within_15_s_is_given_up(dawdlers, case):
     assert seconds is not None, "still taken after 20 s"
     assert 14 < seconds < 19
     assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_an_early_answer_gives_nobody_a_connection_for_ever(shared_server):
+    """The answer (413) goes out before the body is in; the next head then drips without end."""
+    host, port = shared_server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(b"POST /auth/refresh HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n")
+        assert b" 413 " in connection.recv(65536)
+        started = time.monotonic()
+        try:
+            connection.sendall(b" " * 70000)
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+            while time.monotonic() - started < 25:
+                connection.sendall(b"a")
+                time.sleep(0.5)
+        except OSError:
+            pass
+        assert time.monotonic() - started < 22
+
+
+def test_a_length_that_no_number_holds_is_413(shared_server):
+    host, port = shared_server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(
+            b"POST /auth/log-out HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 18446744073709551615\r\n\r\n")
+        assert b" 413 " in connection.recv(65536)

@@ -1,4 +1,5 @@
 import JOSE
+import Storage
 import Testing
 
 @testable import TokenService
@@ -54,7 +55,7 @@ struct AccountTests {
 
     @Test("a full password queue says so at once")
     func queue() async throws {
-        let hasher = try PasswordHasher(cost: PasswordCost(memory: 8192, iterations: 2), concurrency: 1)
+        let hasher = PasswordHasher(cost: PasswordCost(memory: 8192, iterations: 2), concurrency: 1)
         let outcomes = await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<60 {
                 group.addTask {
@@ -87,6 +88,26 @@ struct AccountTests {
     @Test("scopes are RFC 6749's tokens", arguments: ["", "a b", "a\"", "a\\", "é"])
     func badScopes(text: String) {
         #expect(throws: ServiceError.self) { try ClaimRules.scopes([text]) }
+    }
+
+    @Test("claims that were stored in another spelling can be set")
+    func otherSpelling() async throws {
+        let service = try await TestService()
+        let user = try await service.addUser()
+        _ = try await service.database.write { connection in
+            try connection.execute(#"UPDATE users SET claims = '{ "plan": "gold", "sub": 1 }'"#)
+        }
+        let read = try await service.accounts.find("alice")
+        let changed = try await service.accounts.users.setClaims(of: read, ["a": 1], removing: [])
+        #expect(changed.id == user.id)
+        #expect(changed.claims == ["plan": "gold", "a": 1])
+    }
+
+    @Test("no password has the decoy's hash, which costs as much as others")
+    func decoy() throws {
+        let cost = PasswordCost(memory: 64, iterations: 1)
+        #expect(PasswordHash.decoy(cost: cost).cost == cost)
+        #expect(try !PasswordHash.decoy(cost: cost).matches(""))
     }
 
     @Test("a registered claim that got into the database doesn't get into a token")

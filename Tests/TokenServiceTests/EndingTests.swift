@@ -32,9 +32,31 @@ struct EndingTests {
         try await service.addUser()
         let pair = try await service.logIn()
         service.clock.advance(.seconds(3600))
-        let answer = try await service.post("/auth/log-out", ["refresh_token": .string(pair.refresh)], bearer: pair.access)
+        let answer = try await service.post(
+            "/auth/log-out", ["refresh_token": .string(pair.refresh)], bearer: pair.access)
         #expect(answer.status == .noContent)
         #expect(try await service.refresh(pair.refresh).status == .unauthorized)
+    }
+
+    @Test("a token of an ended session ends no others")
+    func endedEverywhere() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let (ended, other) = (try await service.logIn(), try await service.logIn())
+        let body: JSONObject = ["refresh_token": .string(ended.refresh)]
+        _ = try await service.post("/auth/log-out", body)
+        #expect(try await service.post("/auth/log-out-everywhere", body).status == .noContent)
+        #expect(try await service.refresh(other.refresh).status == .ok)
+    }
+
+    @Test("logs out of both where the bearer token and the refresh token name two sessions")
+    func two() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let (one, two) = (try await service.logIn(), try await service.logIn())
+        _ = try await service.post("/auth/log-out", ["refresh_token": .string(two.refresh)], bearer: one.access)
+        #expect(try await service.refresh(one.refresh).status == .unauthorized)
+        #expect(try await service.refresh(two.refresh).status == .unauthorized)
     }
 
     @Test("refuses a log-out that names nobody")

@@ -85,10 +85,10 @@ struct LogInTests {
         #expect(answer.error == "invalid_scope")
     }
 
-    @Test("makes a weak hash anew with today's cost")
-    func rehash() async throws {
+    @Test("makes a hash of another cost anew with today's", arguments: [1, 3])
+    func rehash(iterations: Int) async throws {
         let service = try await TestService(["password-iterations": "2"])
-        let old = try PasswordHash.make("correct horse", cost: PasswordCost(memory: 1024, iterations: 1))
+        let old = try PasswordHash.make("correct horse", cost: PasswordCost(memory: 1024, iterations: iterations))
         _ = try await service.accounts.add(name: "alice", credential: .hash(old.text), claims: [:], scopes: [])
         _ = try await service.logIn()
         let stored = try #require(try await service.accounts.users.user(named: "alice")).passwordHash

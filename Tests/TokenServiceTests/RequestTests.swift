@@ -21,9 +21,27 @@ struct RequestTests {
         #expect(answer.body.isEmpty)
     }
 
-    @Test("an unknown path is 404")
-    func notFound() async throws {
-        let answer = try await TestService().get("/auth/nothing")
+    @Test("HEAD gets no body with an error either", arguments: ["/auth/log-in", "/auth/me", "/nothing"])
+    func headOfError(path: String) async throws {
+        let answer = try await TestService().send(.head, path)
+        #expect(answer.status.code >= 400)
+        #expect(answer.body.isEmpty)
+    }
+
+    @Test("a form of thousands of parameters is 400 at once")
+    func manyParameters() async throws {
+        let form = (0..<10_000).map { String($0, radix: 36) }.joined(separator: "&")
+        let answer = try await TestService().send(
+            .post, "/auth/refresh", headers: [.contentType: "application/x-www-form-urlencoded"], body: Array(form.utf8)
+        )
+        #expect(answer.status == .badRequest)
+    }
+
+    @Test(
+        "an unknown path is 404, also one that only looks like a known one",
+        arguments: ["/auth/nothing", "//auth/me", "/auth/me/"])
+    func notFound(path: String) async throws {
+        let answer = try await TestService().get(path)
         #expect(answer.status == .notFound)
         #expect(answer.error == "not_found")
     }

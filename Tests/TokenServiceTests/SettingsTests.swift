@@ -59,7 +59,8 @@ struct SettingsTests {
         "what can't be read is refused by name",
         arguments: [
             ("listen", "8080"), ("listen", "a:b:1"), ("listen", "127.0.0.1:99999"), ("issuer", "id.example"),
-            ("issuer", "https://id.example/?q"), ("database", "mysql://x"), ("algorithms", "HS256"),
+            ("issuer", "https://id.example/?q"), ("issuer", "https://u:p@id.example"),
+            ("refresh-token-lifetime", "0"), ("database", "mysql://x"), ("algorithms", "HS256"),
             ("algorithms", "ES256,ES256"),
             ("algorithms", ""), ("rsa-bits", "1024"), ("rsa-bits", "4097"), ("rotate-every", "30"),
             ("rotate-every", "-1d"),
@@ -78,11 +79,19 @@ struct SettingsTests {
     func combinations() throws {
         for flags in [
             ["publish-ahead": "359s"], ["jwks-max-age": "1h"], ["rotate-every": "59m"], ["listen": "0.0.0.0:80"],
+            ["listen": "127.evil.example:80"], ["password-memory": "1GiB", "password-iterations": "5"],
         ] {
             #expect(throws: ServiceError.self) { try settings(flags) }
         }
         _ = try settings(["publish-ahead": "360s"])
         _ = try settings(["listen": "0.0.0.0:80", "allow-plain-http": "on"])
+    }
+
+    @Test("a password in a URL is masked")
+    func masked() throws {
+        let values = try SettingValues(
+            flags: ["database": "postgres://user:secret@host/db"], environment: [:], file: nil)
+        #expect(values.all.first { $0.name == "database" }?.masked == "postgres://user:***@host/db")
     }
 
     @Test("an unknown key in the file stops the start, an unknown variable is warned about")

@@ -29,9 +29,6 @@ public final class FolderKeyStore: KeyStore {
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw KeyServiceError(.storage, "the setting keys names \(path), which isn't a folder")
         }
-        if status.st_mode & 0o077 != 0, chmod(path, 0o700) != 0 {
-            throw DurableFile.failure("close to others", path)
-        }
     }
 
     /// Whether a folder holds any key file, without opening one.
@@ -232,8 +229,23 @@ public final class FolderKeyStore: KeyStore {
         }
     }
 
+    /// Closes the folder to others, unless it holds what isn't ours: it may be a folder that others need.
+    private func closeToOthers() throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw DurableFile.failure("read the folder", path) }
+        guard status.st_mode & 0o077 != 0 else { return }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        guard names.allSatisfy({ $0.hasPrefix(".") || $0 == "README.md" || $0.hasSuffix(Self.fileSuffix) }) else {
+            throw KeyServiceError(
+                .storage,
+                "the key folder \(path) is open to others and holds other files: chmod 700 it, or name another folder")
+        }
+        guard chmod(path, 0o700) == 0 else { throw DurableFile.failure("close to others", path) }
+    }
+
     /// Runs `body` while no other process changes the folder, after clearing away what a killed one left.
     private func withLock<Result>(_ body: () throws -> Result) throws -> Result {
+        try closeToOthers()
         let lock = open(file(".lock"), O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw DurableFile.failure("write to the key folder", path) }
         defer { close(lock) }

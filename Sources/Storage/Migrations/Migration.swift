@@ -16,8 +16,10 @@ extension Database {
     /// Brings the tables up to date, in one transaction: after a kill, either all or nothing was done. Of several
     /// programs that start at once, one does the work.
     ///
+    /// - Returns: the version that the tables had, 0 for none.
     /// - Throws: ``StorageError`` `newerVersion` where the database is ahead of the steps that are known here.
-    public func migrate(_ migrations: [Migration]) async throws {
+    @discardableResult
+    public func migrate(_ migrations: [Migration]) async throws -> Int64 {
         try await write { connection in
             try connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
@@ -36,6 +38,7 @@ extension Database {
                     "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)",
                     [.integer(migration.version), .text(migration.name)])
             }
+            return current
         }
     }
 }

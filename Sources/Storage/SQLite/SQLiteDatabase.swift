@@ -85,7 +85,17 @@ private final class WaitingWrites: @unchecked Sendable {
     /// The most writes that share a commit.
     private static let largestGroup = 256
 
-    func append(_ write: WaitingWrite) { lock.withLock { writes.append(write) } }
+    /// The most writes that wait: beyond, they would be done long after anybody waits for the answer.
+    private static let maximumCount = 4096
+
+    func append(_ write: WaitingWrite) {
+        let hasRoom = lock.withLock {
+            guard writes.count < Self.maximumCount else { return false }
+            writes.append(write)
+            return true
+        }
+        if !hasRoom { write.fail(StorageError(.unavailable, "too many writes wait for the database")) }
+    }
 
     private func takeGroup() -> [WaitingWrite] {
         lock.withLock {

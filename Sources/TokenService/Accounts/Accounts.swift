@@ -19,7 +19,8 @@ public struct Accounts: Sendable {
         let user = if let name = Precis.userName(name) { try await users.user(named: name) } else { User?.none }
         guard try await isPassword(password, of: user), let user, user.disabledAt == nil else { return nil }
         if hasher.shouldRehash(user.passwordHash), let password = Precis.password(password) {
-            try await users.rehash(user, passwordHash: hasher.hash(password))
+            // Where there is no time for it now, the next log-in does it.
+            if let hash = try? await hasher.hash(password) { try await users.rehash(user, passwordHash: hash) }
         }
         return user
     }

@@ -73,8 +73,16 @@ struct PasswordHash: Sendable {
         return result == ARGON2_OK.rawValue
     }
 
-    /// Whether a hash with today's cost would be the stronger one.
-    func isWeaker(than cost: PasswordCost) -> Bool {
-        self.cost.memory < cost.memory || self.cost.iterations < cost.iterations
+    /// Whether a hash made today would be of the same cost.
+    func isMade(at cost: PasswordCost) -> Bool { self.cost == cost && lanes == 1 }
+
+    /// A hash of this cost that no password has.
+    static func decoy(cost: PasswordCost) -> PasswordHash {
+        let zeros = String(repeating: "A", count: 43)
+        let text = "$argon2id$v=19$m=\(cost.memory),t=\(cost.iterations),p=1$\(zeros.prefix(22))$\(zeros)"
+        guard let hash = PasswordHash(phc: text) else {
+            preconditionFailure("a password cost that settings don't allow")
+        }
+        return hash
     }
 }

@@ -14,10 +14,10 @@ public final class PasswordHasher: Sendable {
     private static let queueDepth = 20
 
     /// - Parameter concurrency: how many passwords are checked at once.
-    public init(cost: PasswordCost, concurrency: Int) throws {
+    public init(cost: PasswordCost, concurrency: Int) {
         self.cost = cost
         maximumPending = concurrency * (1 + Self.queueDepth)
-        decoy = try PasswordHash.make("decoy", cost: cost)
+        decoy = .decoy(cost: cost)
         pool = NIOThreadPool(numberOfThreads: concurrency)
         pool.start()
     }
@@ -52,5 +52,5 @@ public final class PasswordHasher: Sendable {
     }
 
     /// Whether a stored hash should be made anew with today's cost.
-    func shouldRehash(_ hash: String) -> Bool { PasswordHash(phc: hash)?.isWeaker(than: cost) ?? false }
+    func shouldRehash(_ hash: String) -> Bool { PasswordHash(phc: hash)?.isMade(at: cost) == false }
 }

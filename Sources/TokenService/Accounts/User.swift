@@ -14,6 +14,8 @@ public struct User: Sendable {
     public let createdAt: Instant
     public let disabledAt: Instant?
     let passwordHash: String
+    /// The claims as they are stored.
+    let claimsText: String
     /// Grows with each change of the password or of being enabled: a log-in that began before it doesn't count.
     let credentialVersion: Int64
 
@@ -22,7 +24,8 @@ public struct User: Sendable {
     init(_ row: Row) throws {
         id = try row.text("id")
         name = try row.text("name")
-        claims = ClaimRules.withoutRegistered(try JSONObject(json: row.text("claims").utf8))
+        claimsText = try row.text("claims")
+        claims = ClaimRules.withoutRegistered(try JSONObject(json: claimsText.utf8))
         scopes = try row.text("scopes").split(separator: " ").map(String.init)
         createdAt = Instant(microseconds: try row.integer("created_at"))
         disabledAt = try row.optionalInteger("disabled_at").map(Instant.init(microseconds:))

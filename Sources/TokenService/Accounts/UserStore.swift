@@ -94,7 +94,7 @@ public struct UserStore: Sendable {
         return try await database.write { connection in
             let rows = try connection.query(
                 "UPDATE users SET claims = $1 WHERE id = $2 AND claims = $3 RETURNING \(User.columns)",
-                [.text(text), .text(user.id), .text(user.claims.jsonText)])
+                [.text(text), .text(user.id), .text(user.claimsText)])
             guard let row = rows.first else {
                 throw ServiceError(.failed, "the user \(user.name) was changed at the same time; try again")
             }

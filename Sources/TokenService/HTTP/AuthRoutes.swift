@@ -48,7 +48,7 @@ struct AuthRoutes: Sendable {
         do {
             if let caller = try await authentication.caller(request) {
                 try await sessions.end(sessionID: caller.sessionID, userID: caller.userID, everywhere: everywhere)
-                return .noContent
+                if token == nil { return .noContent }
             }
         } catch let error as APIError where token == nil {
             throw error

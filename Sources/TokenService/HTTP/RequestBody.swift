@@ -10,6 +10,8 @@ struct RequestBody {
 
     /// The largest body, in bytes.
     static let maximumSize = 64 * 1024
+    /// The most parameters of a form.
+    private static let maximumParameters = 64
     /// How long a body may take to arrive.
     static let timeout = Duration.seconds(15)
 
@@ -38,9 +40,10 @@ struct RequestBody {
     }
 
     private static func collect(_ request: Request) async throws -> [UInt8] {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }) {
+        if let length = request.headers[.contentLength] {
+            // What isn't a number here is one that doesn't fit: the parser has seen to the rest.
+            guard let length = Int(length), length <= maximumSize else { throw APIError.contentTooLarge }
             if length == 0 { return [] }
-            guard length <= maximumSize else { throw APIError.contentTooLarge }
         } else if request.headers[.transferEncoding] == nil {
             return []
         }
@@ -50,6 +53,8 @@ struct RequestBody {
                     return Array(buffer: try await request.body.collect(upTo: maximumSize))
                 } catch is NIOTooManyBytesError {
                     throw APIError.contentTooLarge
+                } catch let error where !(error is CancellationError) {
+                    throw APIError.invalidRequest("the body ended early or can't be read")
                 }
             }
             group.addTask {
@@ -64,8 +69,11 @@ struct RequestBody {
 
     private static func form(_ bytes: [UInt8]) throws -> JSONObject {
         var members = JSONObject()
-        let text = String(decoding: bytes, as: UTF8.self)
-        for pair in text.split(separator: "&") {
+        let pairs = String(decoding: bytes, as: UTF8.self).split(separator: "&", maxSplits: maximumParameters)
+        guard pairs.count <= maximumParameters else {
+            throw APIError.invalidRequest("the form has too many parameters")
+        }
+        for pair in pairs {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
                 .map { $0.replacing("+", with: " ").removingPercentEncoding }
             guard let name = parts[0], let value = parts.count == 2 ? parts[1] : "" else {

@@ -24,7 +24,7 @@ struct Route: Sendable {
         var routes = routes
         for route in routes where route.method == .get {
             routes.append(
-                Route(.head, route.path) { try await route.handler($0, $1).createHeadResponse() })
+                Route(.head, route.path, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
         router.add(
@@ -44,6 +44,17 @@ private struct ErrorResponses: RouterMiddleware {
         _ request: Request, context: ServiceRequestContext,
         next: (Request, ServiceRequestContext) async throws -> Response
     ) async throws -> Response {
+        let response = await answer(request, context, next)
+        // An error has a body of its own, which HEAD must not get.
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    private func answer(
+        _ request: Request, _ context: ServiceRequestContext,
+        _ next: (Request, ServiceRequestContext) async throws -> Response
+    ) async -> Response {
+        // The router takes other spellings of a path, too, which a rule of a proxy may not know.
+        guard methods[request.uri.path] != nil else { return APIError.notFound.response }
         do {
             return try await next(request, context)
         } catch let error as APIError {

@@ -63,7 +63,7 @@ struct SessionStore: Sendable {
             func advance(where generation: String) throws -> Row? {
                 try connection.query(
                     """
-                    UPDATE sessions SET generation = $5 + 1, advanced_at = $3
+                    UPDATE sessions SET generation = CAST($5 AS BIGINT) + 1, advanced_at = $3
                     WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
                         AND \(generation)
                     RETURNING user_id, scopes
@@ -90,7 +90,7 @@ struct SessionStore: Sendable {
             let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
             // A clock that runs behind the one that advanced the row counts as within the grace.
             if try row.integer("generation") == token.generation + 1,
-                now < advancedAt + lifetimes.grace || now < advancedAt
+                now < advancedAt + lifetimes.grace
             {
                 return try user(row) { .repeated($0, scopes: $1) }
             }
@@ -104,8 +104,8 @@ struct SessionStore: Sendable {
         let seedHash = try token.seedHash
         try await database.write { connection in
             let row = try connection.query(
-                "SELECT user_id FROM sessions WHERE id = $1 AND seed_hash = $2",
-                [.text(token.sessionName), .bytes(seedHash)]
+                "SELECT user_id FROM sessions WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3",
+                [.text(token.sessionName), .bytes(seedHash), .integer(now.microseconds)]
             ).first
             guard let row else { return }
             let which: Which = everywhere ? .ofUser(try row.text("user_id"), except: nil) : .session(token.sessionName)
@@ -178,6 +178,6 @@ struct SessionOrigin: Sendable {
 
     init(address: String?, userAgent: String?) {
         self.address = address
-        self.userAgent = userAgent.map { String($0.prefix(256)) }
+        self.userAgent = userAgent.map { String(decoding: $0.utf8.prefix(256), as: UTF8.self) }
     }
 }

@@ -58,7 +58,9 @@ public struct Installation: Sendable {
     /// - Throws: ``StorageError``.
     public func database(creating: Bool) async throws -> any Database {
         let database = try settings.database.open(creating: creating)
-        try await database.migrate(Schema.migrations)
+        if try await database.migrate(Schema.migrations) == 0 {
+            logger.notice("made the tables of the database", metadata: ["database": "\(settings.database)"])
+        }
         return database
     }
 }

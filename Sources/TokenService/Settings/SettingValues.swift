@@ -11,6 +11,9 @@ public struct SettingValues: Sendable {
         public let text: String?
         /// `flag`, `environment`, the path of the file, or `default`.
         public let origin: String
+
+        /// The text without the password of a URL.
+        public var masked: String? { text?.replacing(/(:\/\/[^:@\/]*):[^@\/]*@/) { "\($0.1):***@" } }
     }
 
     /// Every setting, in the order of the table.
@@ -111,7 +114,12 @@ public struct SettingValues: Sendable {
             else {
                 return nil
             }
+            guard name == "algorithms" else {
+                throw ServiceError(.configuration, "\(name): a list (from \(origin)), where one text is meant")
+            }
             return elements.joined(separator: ",")
+        } catch let error as ServiceError {
+            throw error
         } catch {
             throw ServiceError(.configuration, "the setting \(name) (from \(origin)) isn't text or a list of text")
         }

@@ -32,7 +32,7 @@ public struct Settings: Sendable {
     public init(_ values: SettingValues) throws {
         let reader = SettingReader(values: values)
         listen = try reader.read("listen", "HOST:PORT, as 127.0.0.1:8080", ListenAddress.init)
-        issuer = try reader.optional("issuer", "an http or https URL without query and fragment", Self.issuer)
+        issuer = try reader.optional("issuer", "an http or https URL without user, query and fragment", Self.issuer)
         audience = try reader.optional("audience", "a text") { $0.isEmpty ? nil : $0 }
         keys = try reader.read("keys", "the path of a folder") { $0.isEmpty ? nil : $0 }
         if keys == "database" {
@@ -56,14 +56,21 @@ public struct Settings: Sendable {
             jwksMaxAge: try reader.duration("jwks-max-age"),
             tokenLifetime: try reader.duration("access-token-lifetime", .seconds(60)...(.seconds(3600))),
             clockLeeway: try reader.duration("clock-leeway"))
-        refreshTokenLifetime = try reader.duration("refresh-token-lifetime")
-        refreshTokenIdleLifetime = try reader.duration("refresh-token-idle-lifetime")
+        refreshTokenLifetime = try reader.duration("refresh-token-lifetime", .seconds(1)...SettingReader.longest)
+        refreshTokenIdleLifetime = try reader.duration(
+            "refresh-token-idle-lifetime", .seconds(1)...SettingReader.longest)
         refreshGrace = try reader.duration("refresh-grace", .zero...(.seconds(300)))
         passwordCost = PasswordCost(
             memory: try reader.read("password-memory", "1MiB to 1GiB") {
                 SettingText.memory($0).flatMap { (1024...1024 * 1024).contains($0) ? $0 : nil }
             },
             iterations: try reader.number("password-iterations", 1...64))
+        guard passwordCost.memory * passwordCost.iterations <= PasswordHash.maximumWork else {
+            throw ServiceError(
+                .configuration,
+                "password-iterations: \(passwordCost.iterations) times password-memory is more than anybody waits for; at most "
+                    + "\(PasswordHash.maximumWork / passwordCost.memory) with this memory")
+        }
         passwordConcurrency =
             try reader.optional("password-concurrency", "1 to 1024") {
                 SettingText.digits($0).flatMap { (1...1024).contains($0) ? Int($0) : nil }
@@ -97,7 +104,8 @@ public struct Settings: Sendable {
 
     private static func issuer(_ text: String) -> String? {
         guard let components = URLComponents(string: text), ["http", "https"].contains(components.scheme),
-            components.host?.isEmpty == false, components.query == nil, components.fragment == nil
+            components.host?.isEmpty == false, components.query == nil, components.fragment == nil,
+            components.user == nil, components.password == nil
         else { return nil }
         return text
     }
@@ -113,6 +121,9 @@ public struct Settings: Sendable {
 /// Reads one setting after the other.
 private struct SettingReader {
     let values: SettingValues
+
+    /// Longer than any text of a duration.
+    static let longest = Duration.seconds(Int64(1) << 40)
 
     func optional<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws -> Value? {
         guard let value = values.all.first(where: { $0.name == name }), let text = value.text else { return nil }
@@ -135,7 +146,7 @@ private struct SettingReader {
         }
     }
 
-    func duration(_ name: String, _ range: ClosedRange<Duration> = .zero...(.seconds(Int64(1) << 40))) throws
+    func duration(_ name: String, _ range: ClosedRange<Duration> = .zero...SettingReader.longest) throws
         -> Duration
     {
         let isWhole = range.upperBound > .seconds(86_400)

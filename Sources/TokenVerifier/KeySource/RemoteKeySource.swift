@@ -4,7 +4,7 @@ public import JOSE
 internal import NIOCore
 internal import NIOHTTP1
 
-/// The key set behind a URL, fetched anew at each call.
+/// The key set behind a URL, fetched anew at each call: nothing is cached.
 public struct RemoteKeySource: KeySource {
     private let url: String
 
@@ -31,12 +31,25 @@ public struct RemoteKeySource: KeySource {
         configuration.connectionPool.retryConnectionEstablishment = false
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         do {
-            let response = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(Self.timeout))
-            guard response.status == .ok else {
-                throw JOSEError(.unknownKey, "status \(response.status.code)")
+            let set = try await withThrowingTaskGroup(of: JWKSet?.self) { group in
+                group.addTask {
+                    let response = try await client.execute(
+                        HTTPClientRequest(url: url), timeout: .seconds(Self.timeout))
+                    guard response.status == .ok else {
+                        throw JOSEError(.unknownKey, "status \(response.status.code)")
+                    }
+                    return try JWKSet(json: try await response.body.collect(upTo: JWKSet.maximumSize).readableBytesView)
+                }
+                group.addTask {
+                    try await Task.sleep(for: .seconds(Self.timeout))
+                    return nil
+                }
+                defer { group.cancelAll() }
+                guard let set = try await group.next() ?? nil else {
+                    throw JOSEError(.unknownKey, "no whole answer in \(Self.timeout) s")
+                }
+                return set
             }
-            let body = try await response.body.collect(upTo: JWKSet.maximumSize)
-            let set = try JWKSet(json: body.readableBytesView)
             try await client.shutdown()
             return set
         } catch {

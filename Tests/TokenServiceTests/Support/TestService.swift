@@ -76,10 +76,11 @@ final class TestService {
         let now: @Sendable () -> Instant = { [clock] in clock.now }
         accounts = Accounts(
             users: UserStore(database: database),
-            hasher: try PasswordHasher(cost: settings.passwordCost, concurrency: 1),
+            hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1),
             now: now)
         let server = try await TokenServer(
-            settings: settings, secret: secret, database: database, keyStore: await installation.keyStore(secret: secret),
+            settings: settings, secret: secret, database: database,
+            keyStore: await installation.keyStore(secret: secret),
             now: now, logger: logger)
         router = try server.router(listeningAt: Self.url)
     }
