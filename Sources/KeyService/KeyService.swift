@@ -139,6 +139,8 @@ public final class KeyService: Sendable {
             $0.ring = ring
             $0.privateKeys = privateKeys
             $0.view = view
+            // What was mended and breaks again is news.
+            if isWhole, view.signingKey != nil { $0.problems = [] }
         }
     }
 

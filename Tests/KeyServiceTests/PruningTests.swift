@@ -72,6 +72,20 @@ struct PruningTests {
         #expect(shelf.records.map(\.algorithm) == [.es384])
     }
 
+    @Test("keeps an expired key while one before it is published, whose end it marks")
+    func lifetimes() throws {
+        var shelf = Shelf()
+        let long = KeySchedule.test { $0.tokenLifetime = .hours(1) }
+        let first = try #require(try shelf.start(long, at: at(0)).first?.record)
+        let second = try shelf.rotate(immediately: true, at: at(5000))
+        try shelf.rotate(immediately: true, at: at(5100))
+        let end = try #require(shelf.ring().expiresAt(first))
+        #expect(try shelf.state(of: second, at: end - .instant) == .expired)
+        #expect(prune(&shelf, at: end - .instant).removed.isEmpty)
+        #expect(shelf.ring().expiresAt(first) == end)
+        #expect(prune(&shelf, at: end).removed == [first.keyID, second.keyID])
+    }
+
     @Test("never brings an older key back", arguments: 0..<20 as Range<UInt64>)
     func noComeback(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
