@@ -12,7 +12,7 @@ public final class FolderKeyStore: KeyStore {
     /// Where the disk is waited for.
     private let queue = DispatchQueue(label: "keys")
 
-    /// Opens the folder, making it where it isn't there yet, and closes it to others.
+    /// Opens the folder, making it where it isn't there yet; the first change closes it to others.
     ///
     /// - Throws: ``KeyServiceError`` `storage`.
     public init(path: String, secret: MasterSecret) throws {

@@ -23,8 +23,7 @@ struct Route: Sendable {
     static func router(_ routes: [Route]) -> Router<ServiceRequestContext> {
         var routes = routes
         for route in routes where route.method == .get {
-            routes.append(
-                Route(.head, route.path, route.handler))
+            routes.append(Route(.head, route.path, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
         router.add(
@@ -54,13 +53,13 @@ private struct ErrorResponses: RouterMiddleware {
         _ next: (Request, ServiceRequestContext) async throws -> Response
     ) async -> Response {
         // The router takes other spellings of a path, too, which a rule of a proxy may not know.
-        guard methods[request.uri.path] != nil else { return APIError.notFound.response }
+        guard let allowed = methods[request.uri.path] else { return APIError.notFound.response }
         do {
             return try await next(request, context)
         } catch let error as APIError {
             return error.response
         } catch let error as HTTPError where error.status == .notFound {
-            return (methods[request.uri.path].map(APIError.methodNotAllowed) ?? .notFound).response
+            return APIError.methodNotAllowed(allowed).response
         } catch is PasswordHasher.Overloaded {
             return APIError.unavailable("too many log-ins at once").response
         } catch is TokenIssuer.NoSigningKey {
