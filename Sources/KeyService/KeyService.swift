@@ -73,9 +73,10 @@ public final class KeyService: Sendable {
 
     /// Looks at the store once: loads what changed, and makes the keys that are due.
     public func refresh() async throws {
-        let loaded = state.withLock { ($0.version, $0.loadedAt) }
-        // By a clock that was set back an earlier key signs again.
-        if try await store.version() != loaded.0 || now() < loaded.1 { try await reload() }
+        let (version, loadedAt, records) = state.withLock { ($0.version, $0.loadedAt, $0.ring.records) }
+        // By a clock that was set back an earlier key signs again; as it goes on, the records have to keep ahead of it.
+        let isStale = try await store.version() != version || now() < loadedAt
+        if isStale || !planner.upkeep(records, at: now()).isEmpty { try await reload() }
         let planner = planner
         guard planner.isRotationDue(state.withLock { $0.ring.records }, at: now()) else { return }
         try await make("rotation: made the next key") { [now] in try planner.automaticRotation($0, at: now()) }
@@ -104,10 +105,10 @@ public final class KeyService: Sendable {
         var version = try await store.version()
         var contents = try await store.contents()
         let instant = now()
-        if !planner.raisePromises(contents.records, at: instant).isEmpty {
+        if !planner.upkeep(contents.records, at: instant).isEmpty {
             // Before anything is signed or published under today's settings, the records have to say so.
             let planner = planner
-            try await store.change { (planner.raisePromises($0.records, at: instant), ()) }
+            try await store.change { (planner.upkeep($0.records, at: instant), ()) }
             version = try await store.version()
             contents = try await store.contents()
         }

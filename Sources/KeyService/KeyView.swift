@@ -22,10 +22,13 @@ public final class KeyView: Sendable {
         // A removed algorithm signs on until a configured one has a key that verifiers know.
         let algorithms = schedule.algorithms + Algorithm.table
         signingKey = try algorithms.lazy.compactMap { algorithm -> SigningKey? in
-            guard let record = ring.active(algorithm, at: now), let key = privateKeys[record.keyID] else { return nil }
+            guard let record = ring.signing(algorithm, at: now), let latestExpiry = record.latestExpiry,
+                let key = privateKeys[record.keyID]
+            else { return nil }
             return try SigningKey(
                 signer: JWSSigner(key: key, keyID: record.keyID, algorithm: algorithm, type: "at+jwt"),
-                longestTokenLifetime: record.longestTokenLifetime)
+                longestTokenLifetime: record.longestTokenLifetime,
+                latestExpiry: latestExpiry)
         }.first
         since = now
         until = ring.nextChange(after: now)
@@ -38,6 +41,16 @@ public final class KeyView: Sendable {
 /// A key that signs now.
 public struct SigningKey: Sendable {
     public let signer: JWSSigner
-    /// No token may outlive this: the key leaves the JWKS so long after it stopped signing.
-    public let longestTokenLifetime: Duration
+    private let longestTokenLifetime: Duration
+    private let latestExpiry: Instant
+
+    init(signer: JWSSigner, longestTokenLifetime: Duration, latestExpiry: Instant) {
+        self.signer = signer
+        self.longestTokenLifetime = longestTokenLifetime
+        self.latestExpiry = latestExpiry
+    }
+
+    /// The longest lifetime of a token that is signed at an instant: the key leaves the JWKS once the last of its tokens has
+    /// expired, as far as its record tells. Zero or less where the clock has left behind what was recorded.
+    public func longestTokenLifetime(at now: Instant) -> Duration { min(longestTokenLifetime, latestExpiry - now) }
 }

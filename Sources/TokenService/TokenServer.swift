@@ -98,6 +98,9 @@ public struct TokenServer: Sendable {
         ).run()
     }
 
+    /// Looks once at what changed in the stores, as ``run(onListening:)`` does every second.
+    func refresh() async throws { try await keys.refresh() }
+
     /// Raises the limit of open files as far as it goes, and leaves some to the keys and the database: a server without a
     /// file left could neither take a connection nor turn it away.
     private static func maximumConnections() -> Int {

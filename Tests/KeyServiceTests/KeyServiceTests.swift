@@ -47,7 +47,7 @@ struct KeyServiceTests {
             let jws = try JWS(compact: token)
             #expect(try jws.verify(with: view.keySet).keyID == signing.signer.keyID)
             #expect(jws.header.type == "at+jwt")
-            #expect(signing.longestTokenLifetime == .seconds(600))
+            #expect(signing.longestTokenLifetime(at: running.clock.now) == .seconds(600))
             #expect(running.log.messages == ["notice: made a key"])
         }
     }
@@ -159,7 +159,7 @@ struct KeyServiceTests {
             let schedule = KeySchedule.test { $0.tokenLifetime = .seconds(seconds) }
             let other = try await Self.start(schedule, clock: running.clock, path: running.path)
             let longest = Duration.seconds(max(600, seconds))
-            #expect(try other.service.current().signingKey?.longestTokenLifetime == longest)
+            #expect(try other.service.current().signingKey?.longestTokenLifetime(at: running.clock.now) == longest)
             let records = try await running.store().contents().records
             #expect(records.map(\.longestTokenLifetime) == [longest])
         }
@@ -174,7 +174,7 @@ struct KeyServiceTests {
             try await running.service.refresh()
             let signing = try #require(try running.service.current().signingKey)
             #expect(signing.signer.keyID == second.keyID)
-            #expect(signing.longestTokenLifetime == .hours(1))
+            #expect(signing.longestTokenLifetime(at: running.clock.now) == .hours(1))
             let records = try await running.store().contents().records
             #expect(records.allSatisfy { $0.longestTokenLifetime == .hours(1) })
         }
@@ -192,6 +192,39 @@ struct KeyServiceTests {
             try await running.service.refresh()
             #expect(try running.signingKey() == first)
             #expect(try running.published().count == 2)
+        }
+    }
+
+    @Test("records ahead that it signs, and signs no token that would outlive the record")
+    func signedUntil() async throws {
+        try await Self.withService { running in
+            let lifetime = { try running.service.current().signingKey?.longestTokenLifetime(at: running.clock.now) }
+            running.clock.now = at(300)
+            #expect(try lifetime() == .minutes(10))
+            running.clock.now = at(301)
+            #expect(try lifetime() == .minutes(10) - .seconds(1))
+            running.clock.now = at(900)
+            #expect(try lifetime() == .zero)
+            try await running.service.refresh()
+            #expect(try lifetime() == .minutes(10))
+            let records = try await running.store().contents().records
+            #expect(records.map(\.signedUntil) == [at(1200)])
+        }
+    }
+
+    @Test("signs on with the key that took over where the clock was set back and the earlier one was pruned")
+    func prunedAndSetBack() async throws {
+        try await Self.withService { running in
+            let second = try await running.store().rotate(at: at(100))
+            running.clock.now = at(9000)
+            try await running.service.refresh()
+            let administration = KeyAdministration(
+                store: try running.store(), planner: KeyPlanner(schedule: .test), now: { at(9000) })
+            _ = try await administration.prune()
+            running.clock.now = at(3000)
+            try await running.service.refresh()
+            #expect(try running.signingKey() == second.keyID)
+            #expect(try running.published() == [second.keyID])
         }
     }
 

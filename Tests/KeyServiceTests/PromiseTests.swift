@@ -28,6 +28,33 @@ struct PromiseTests {
         #expect(try shelf.rotate(shorter, at: at(1000)).longestTokenLifetime == .minutes(1))
     }
 
+    @Test("of when a key signs last is raised ahead of the clock, and never past its end")
+    func signedUntil() throws {
+        var shelf = Shelf()
+        let planner = KeyPlanner(schedule: .test)
+        try shelf.start(at: at(0))
+        shelf.apply(planner.upkeep(shelf.records, at: at(0)))
+        #expect(shelf.records[0].signedUntil == at(300))
+        #expect(planner.upkeep(shelf.records, at: at(150)).isEmpty)
+        shelf.apply(planner.upkeep(shelf.records, at: at(151)))
+        #expect(shelf.records[0].signedUntil == at(451))
+        let successor = try shelf.rotate(at: at(200))
+        shelf.apply(planner.upkeep(shelf.records, at: at(3800 - 200)))
+        #expect(shelf.records.first { $0.keyID != successor.keyID }?.signedUntil == at(3800))
+        #expect(shelf.records.first { $0.keyID == successor.keyID }?.signedUntil == at(3900))
+    }
+
+    @Test("of a clock that ran ahead for a while keeps the key in the JWKS until its tokens have expired")
+    func clockAhead() throws {
+        var shelf = Shelf()
+        let planner = KeyPlanner(schedule: .test)
+        let first = try #require(try shelf.start(at: at(0)).first?.record)
+        shelf.apply(planner.upkeep(shelf.records, at: at(.days(3))))
+        try shelf.rotate(immediately: true, at: at(1000))
+        #expect(try shelf.state(of: first, at: at(.days(3) + .minutes(15) + .seconds(29))) == .retired)
+        #expect(try shelf.state(of: first, at: at(.days(3) + .minutes(15) + .seconds(30))) == .expired)
+    }
+
     @Test("isn't made anew for keys that sign no more")
     func retired() throws {
         var shelf = Shelf()

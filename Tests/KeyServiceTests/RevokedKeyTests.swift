@@ -127,6 +127,17 @@ struct RevokedKeyTests {
         #expect(shelf.active(.es384, at: at(4959)) == late.keyID)
     }
 
+    @Test("that was to take over from a removed algorithm is replaced in time for that")
+    func pendingAlone() throws {
+        var shelf = Shelf()
+        try shelf.start(at: at(0))
+        let other = KeySchedule.test { $0.algorithms = [.es384] }
+        let pending = try #require(try shelf.start(other, at: at(1000)).first?.record)
+        let replacement = try #require(try shelf.revoke(pending, other, at: at(4599)).first?.record)
+        #expect(shelf.active(.es256, at: at(4600)) == nil)
+        #expect(shelf.active(.es384, at: at(4600) + .instant) == replacement.keyID)
+    }
+
     @Test("of a removed algorithm has a replacement that ends when it would have")
     func removedAlgorithm() throws {
         var shelf = Shelf()

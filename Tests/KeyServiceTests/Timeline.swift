@@ -42,7 +42,7 @@ struct Timeline {
     private(set) var states: [State] = []
     private(set) var nodes: [Node] = []
     private(set) var tokens: [Token] = []
-    /// Instants at which every clock is set back, and how far.
+    /// Instants at which every clock is set back, and how far; ahead where that is negative.
     var setBacks: [(Instant, Duration)] = []
 
     init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
@@ -72,7 +72,9 @@ struct Timeline {
     mutating func start(_ index: Int, _ schedule: KeySchedule, at time: Instant) throws {
         if index == nodes.count { nodes.append(Node(offset: anyOffset(), settings: [], ownChange: time)) }
         let now = reading(nodes[index].offset, at: time)
-        change(at: time, try KeyPlanner(schedule: schedule).start(shelf.contents, at: now))
+        let planner = KeyPlanner(schedule: schedule)
+        change(at: time, try planner.start(shelf.contents, at: now))
+        change(at: time, planner.upkeep(shelf.records, at: now))
         nodes[index].settings.append((time, schedule))
         nodes[index].ownChange = time
     }
@@ -82,9 +84,9 @@ struct Timeline {
         for index in nodes.indices.shuffled(using: &generator) {
             let planner = KeyPlanner(schedule: nodes[index].schedule(at: time)!)
             let now = reading(nodes[index].offset, at: time)
-            let promises = planner.raisePromises(shelf.records, at: now)
-            if !promises.isEmpty {
-                change(at: time, promises)
+            let upkeep = planner.upkeep(shelf.records, at: now)
+            if !upkeep.isEmpty {
+                change(at: time, upkeep)
                 nodes[index].ownChange = time
             }
             if planner.isRotationDue(shelf.records, at: now) {
@@ -113,16 +115,19 @@ struct Timeline {
             let schedule = node.schedule(at: time)!
             let ring = known(to: node, at: time).ring
             let now = reading(node.offset, at: time)
-            let signing = (schedule.algorithms + Algorithm.table).lazy.compactMap { ring.active($0, at: now) }.first
-            guard let signing else {
-                Issue.record("nothing signs at \(time)")
+            let signing = (schedule.algorithms + Algorithm.table).lazy.compactMap { ring.signing($0, at: now) }.first
+            // A node looks often enough to have the latest of what only grows; here it looks when something happens.
+            let latest = signing.flatMap { signing in shelf.records.first { $0.keyID == signing.keyID } } ?? signing
+            guard let signing, let latestExpiry = latest?.latestExpiry, latestExpiry > now else {
+                // A clock that jumped ahead is noticed a second later.
+                let hasJumped = setBacks.contains { $0.0 <= time && time < $0.0 + KeyRing.propagation }
+                if !hasJumped { Issue.record("nothing signs at \(time)") }
                 continue
             }
+            let lifetime = min(schedule.tokenLifetime, signing.longestTokenLifetime, latestExpiry - now)
             tokens.append(
                 Token(
-                    keyID: signing.keyID, issuedAt: time,
-                    expiresAt: now + min(schedule.tokenLifetime, signing.longestTokenLifetime),
-                    stateIndex: states.count - 1))
+                    keyID: signing.keyID, issuedAt: time, expiresAt: now + lifetime, stateIndex: states.count - 1))
         }
     }
 

@@ -21,10 +21,11 @@ struct TimelineTests {
 
     /// A year of three nodes that are restarted with other settings now and then, one after another.
     private static func year(
-        seed: UInt64, rotateEvery: Duration, setBack: Bool = false,
+        seed: UInt64, rotateEvery: Duration, setBack: Bool = false, clockErrors: [(at: Instant, by: Duration)] = [],
         operate: (inout Timeline, Instant) throws -> Void = { _, _ in }
     ) throws -> Timeline {
         var timeline = Timeline(seed: seed)
+        timeline.setBacks = clockErrors.map { ($0.at, $0.by) }
         var schedule = anySchedule(rotateEvery: rotateEvery, &timeline.generator)
         for node in 0..<3 { try timeline.start(node, schedule, at: at(Int64(node))) }
         let restarts: Int64 = 6
@@ -49,7 +50,11 @@ struct TimelineTests {
                     timeline.setBacks = [(time, .hours(1))]
                 }
             }
-            let next = timeline.next(after: time, atMost: rotateEvery / 8)
+            var next = timeline.next(after: time, atMost: rotateEvery / 8)
+            if let error = clockErrors.first(where: { $0.at > time && $0.at < next + .minutes(1) }) {
+                next = max(time + .seconds(1), error.at - .seconds(1))
+                if next == time + .seconds(1) { next = error.at + timeline.generator.duration(.zero...(.minutes(5))) }
+            }
             for (node, instant) in pending where instant <= next {
                 try timeline.start(node, schedule, at: max(time, instant))
                 timeline.issue(at: max(time, instant))
@@ -143,6 +148,31 @@ struct TimelineTests {
                 Issue.record("a token of \(token.issuedAt) lives until \(end), but its key isn't published any more")
             }
         }
+    }
+
+    @Test(
+        "publishes a key until its last token has expired, though clocks ran ahead for a while and operators meddled",
+        arguments: 0..<4 as Range<UInt64>)
+    func clocksAhead(_ seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let errors = (Int64(1)...11).flatMap { month in
+            let begin = at(.days(30 * month)) + generator.duration(.zero...(.days(20)))
+            let error = generator.duration(
+                .seconds(31)...[.minutes(2), .hours(2), .days(9)].randomElement(using: &generator)!)
+            let end = begin + generator.duration(.seconds(2)...[.minutes(5), .days(9)].randomElement(using: &generator)!)
+            return [(at: begin, by: .zero - error), (at: end, by: error)]
+        }
+        let timeline = try Self.year(seed: seed, rotateEvery: .days(7), clockErrors: errors) { timeline, time in
+            let planner = KeyPlanner(
+                schedule: timeline.nodes.randomElement(using: &timeline.generator)!.schedule(at: time)!)
+            let now = timeline.reading(timeline.anyOffset(), at: time)
+            // Mostly soon after a clock was put right.
+            let isSoon = timeline.setBacks.contains { $0.0 <= time && time < $0.0 + .hours(1) }
+            guard Int.random(in: 0..<(isSoon ? 4 : 40), using: &timeline.generator) == 0 else { return }
+            timeline.change(
+                at: time, try planner.rotation(of: nil, immediately: true, timeline.shelf.contents, at: now))
+        }
+        Self.checkExpiries(timeline)
     }
 
     /// Checks of every token that no ring, from its issue on, lets its key go before it expires.

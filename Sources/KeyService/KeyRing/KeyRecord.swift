@@ -1,6 +1,6 @@
 public import JOSE
 
-/// What is known of a key: instants that are written once, and two numbers that only grow.
+/// What is known of a key: instants that are written once, and three values that only grow.
 public struct KeyRecord: Sendable {
     public let keyID: KeyID
     /// The RFC 7638 thumbprint; the same as ``keyID`` but for keys of another system.
@@ -18,6 +18,9 @@ public struct KeyRecord: Sendable {
     public var revocationReason: String?
     /// The longest lifetime of a token that it was ever meant to sign.
     public var longestTokenLifetime: Duration
+    /// The latest reading of a clock at which it may have signed, raised ahead of the signing: a clock that ran ahead for a
+    /// while leaves tokens that expire late. `nil` where it never signed.
+    public var signedUntil: Instant?
     /// The longest time that verifiers were ever told to keep a JWKS with it.
     public var longestMaxAge: Duration
     /// Whether its private half is still stored.
@@ -56,6 +59,11 @@ public struct KeyRecord: Sendable {
         hasPrivateKey = false
     }
 
+    /// What no token that it signs may outlive, as far as is recorded; `nil` for a key that only verifies.
+    var latestExpiry: Instant? {
+        activatesAt.map { max($0, signedUntil ?? $0) + longestTokenLifetime }
+    }
+
     /// The key as the JWKS shows it.
     public var jwk: JWK { JWK(publicKey, keyID: keyID, algorithm: algorithm) }
 }
@@ -76,6 +84,7 @@ extension KeyRecord {
             members["activates_at"] = activatesAt.map { .integer($0.microseconds) }
             members["published_until"] = publishedUntil.map { .integer($0.microseconds) }
             members["retires_at"] = retiresAt.map { .integer($0.microseconds) }
+            members["signed_until"] = signedUntil.map { .integer($0.microseconds) }
             members["revoked_at"] = revokedAt.map { .integer($0.microseconds) }
             members["revocation_reason"] = revocationReason.map { .string($0) }
             return members
@@ -105,6 +114,7 @@ extension KeyRecord {
         activatesAt = try optionalNumber("activates_at").map(Instant.init(microseconds:))
         publishedUntil = try optionalNumber("published_until").map(Instant.init(microseconds:))
         retiresAt = try optionalNumber("retires_at").map(Instant.init(microseconds:))
+        signedUntil = try optionalNumber("signed_until").map(Instant.init(microseconds:))
         revokedAt = try optionalNumber("revoked_at").map(Instant.init(microseconds:))
         revocationReason = members["revocation_reason"]?.string
         longestTokenLifetime = .microseconds(try number("longest_token_lifetime"))

@@ -56,7 +56,8 @@ public struct KeyRing: Sendable {
         return [record.retiresAt, successors[record.keyID]?.activatesAt].compactMap(\.self).min()
     }
 
-    /// When a key leaves the JWKS, as far as it is known: once no token that it signed can be valid any more.
+    /// When a key leaves the JWKS, as far as it is known: once no token that it signed can be valid any more, also where a
+    /// clock that ran ahead for a while signed it.
     public func expiresAt(_ record: KeyRecord) -> Instant? {
         if let until = record.publishedUntil { return until }
         guard let activatesAt = record.activatesAt, let retiresAt = retiresAt(record) else { return nil }
@@ -65,8 +66,10 @@ public struct KeyRing: Sendable {
         let successor = successors[record.keyID]
         let wasSudden =
             successor?.activatesAt == retiresAt && retiresAt - successor!.createdAt < clockLeeway + Self.propagation
-        return retiresAt + record.longestTokenLifetime
-            + (wasSudden ? clockLeeway * 2 + Self.propagation : max(clockLeeway, Self.propagation))
+        let signedLast = max(
+            retiresAt + (wasSudden ? clockLeeway * 2 + Self.propagation : max(clockLeeway, Self.propagation)),
+            record.signedUntil.map { $0 + clockLeeway } ?? retiresAt)
+        return signedLast + record.longestTokenLifetime
     }
 
     /// The state of a key at an instant. A revoked key is revoked at every instant, so that a clock that was set back
@@ -83,6 +86,15 @@ public struct KeyRing: Sendable {
     /// The key that signs with an algorithm at an instant.
     public func active(_ algorithm: Algorithm, at now: Instant) -> KeyRecord? {
         reigns[algorithm]?.last { state(of: $0, at: now) == .active }
+    }
+
+    /// The key that signs with an algorithm at an instant: the active one. Where that was pruned already, because the clock
+    /// was set back past the takeover, the one that took over signs on.
+    public func signing(_ algorithm: Algorithm, at now: Instant) -> KeyRecord? {
+        if let active = active(algorithm, at: now), active.hasPrivateKey { return active }
+        return reign(of: algorithm).first {
+            $0.hasPrivateKey && $0.signedUntil != nil && state(of: $0, at: now) == .pending
+        }
     }
 
     /// The keys of the JWKS at an instant.

@@ -102,6 +102,27 @@ public struct KeyPlanner: Sendable {
         }
     }
 
+    /// How far ahead of the clock it is recorded that a key signs.
+    static let signingStep = Duration.seconds(300)
+
+    /// What a running server writes down before it signs and publishes: what ``raisePromises(_:at:)`` says, and up to when
+    /// the keys that sign, or soon will, may have signed; that is raised once half of the step is left.
+    public func upkeep(_ records: [KeyRecord], at now: Instant) -> [KeyChange] {
+        let promises = raisePromises(records, at: now)
+        let ring = ring(records.applying(promises))
+        let signing = ring.records.compactMap { record -> KeyChange? in
+            guard let activatesAt = record.activatesAt, activatesAt <= now + Self.signingStep,
+                [.pending, .active].contains(ring.state(of: record, at: now))
+            else { return nil }
+            let end = min(now + Self.signingStep, ring.retiresAt(record) ?? now + Self.signingStep)
+            guard record.signedUntil.map({ $0 < min(end, now + Self.signingStep / 2) }) ?? true else { return nil }
+            var raised = record
+            raised.signedUntil = end
+            return .update(raised)
+        }
+        return promises + signing
+    }
+
     /// The keys that are due: for each algorithm a successor that takes over `rotate-every` after the newest key did,
     /// published ahead of that.
     public func automaticRotation(_ contents: KeyStoreContents, at now: Instant) throws -> [KeyChange] {
@@ -182,7 +203,10 @@ public struct KeyPlanner: Sendable {
         } else if state == .pending, schedule.algorithms.contains(record.algorithm),
             !isServed(record.algorithm, by: others, in: [.pending, .active], at: now)
         {
-            let activatesAt = max(record.activatesAt!, now + schedule.timeToBeSeen(contents.records))
+            // Where nothing else signs by then, tokens that some verifiers can't verify yet are better than none.
+            let isAlone = Algorithm.table.allSatisfy { self.ring(others).active($0, at: record.activatesAt!) == nil }
+            let activatesAt =
+                isAlone ? record.activatesAt! : max(record.activatesAt!, now + schedule.timeToBeSeen(contents.records))
             changes = [try newKey(record.algorithm, at: now, activatesAt: activatesAt, among: contents.records)]
         }
         return changes + [.update(record)]

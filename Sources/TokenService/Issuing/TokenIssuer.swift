@@ -32,8 +32,8 @@ struct TokenIssuer: Sendable {
     /// An access token of a session, with the user's claims of today.
     func issue(to user: User, sessionID: String, scopes: [String], at now: Instant) throws -> IssuedToken {
         let key = try signingKey()
-        // The key leaves the JWKS this long after it stopped signing: no token may outlive it.
-        let expiresIn = min(lifetime, key.longestTokenLifetime).components.seconds
+        let expiresIn = min(lifetime, key.longestTokenLifetime(at: now)).components.seconds
+        guard expiresIn > 0 else { throw NoSigningKey() }
         var claims: JSONObject = [
             "iss": .string(issuer), "sub": .string(user.id), "aud": .string(audience),
             "client_id": .string(Self.firstPartyClient), "iat": .integer(now.seconds),

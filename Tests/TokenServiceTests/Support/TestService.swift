@@ -53,7 +53,10 @@ final class TestService {
     let database: CountingDatabase
     let accounts: Accounts
     let secret: MasterSecret
+    private let server: TokenServer
     private let router: Router<ServiceRequestContext>
+    /// What the clock said when the server looked at its stores last, as it does by itself when it runs.
+    private var looked: Instant
 
     static let url = "http://127.0.0.1:8080"
 
@@ -78,10 +81,11 @@ final class TestService {
             users: UserStore(database: database),
             hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1),
             now: now)
-        let server = try await TokenServer(
+        server = try await TokenServer(
             settings: settings, secret: secret, database: database,
             keyStore: await installation.keyStore(secret: secret),
             now: now, logger: logger)
+        looked = clock.now
         router = try server.router(listeningAt: Self.url)
     }
 
@@ -112,6 +116,10 @@ final class TestService {
     func send(
         _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:], body: [UInt8]? = nil
     ) async throws -> Answer {
+        if looked != clock.now {
+            looked = clock.now
+            try await server.refresh()
+        }
         let application = Application(router: router, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         var headers = headers
         if let body, headers[.contentLength] == nil { headers[.contentLength] = String(body.count) }
