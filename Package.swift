@@ -41,6 +41,8 @@ let package = Package(
         .systemLibrary(
             name: "CArgon2", pkgConfig: "libargon2",
             providers: [.apt(["libargon2-dev"]), .brew(["argon2"])]),
+        .systemLibrary(
+            name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // Floor 1: keys and signatures.
         .target(name: "JOSE", dependencies: ["COpenSSL"], swiftSettings: settings),
         // Floor 2: the database.
@@ -56,7 +58,7 @@ let package = Package(
         .target(
             name: "TokenVerifier",
             dependencies: [
-                "JOSE", .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                "CZlib", "JOSE", .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: settings),
@@ -95,9 +97,11 @@ let package = Package(
             dependencies: ["JOSE", "KeyService", "Storage", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .testTarget(
+            name: "TokenVerifierTests", dependencies: ["JOSE", "TokenVerifier"], swiftSettings: settings),
+        .testTarget(
             name: "TokenServiceTests",
             dependencies: [
-                "JOSE", "KeyService", "Storage", "TokenService", "TokenServiceCommand",
+                "JOSE", "KeyService", "Storage", "TokenService", "TokenServiceCommand", "TokenVerifier",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

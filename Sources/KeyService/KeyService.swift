@@ -10,6 +10,7 @@ public final class KeyService: Sendable {
     private let planner: KeyPlanner
     private let now: @Sendable () -> Instant
     private let logger: Logger
+    private let didMake: @Sendable (KeyRecord) async -> Void
     private let state: Locked<State>
 
     private struct State {
@@ -31,14 +32,17 @@ public final class KeyService: Sendable {
     ///
     /// - Parameters:
     ///   - now: the clock.
+    ///   - didMake: is told of each key that this service made by itself, once it is stored.
     /// - Throws: ``KeyServiceError``.
     public init(
-        store: any KeyStore, planner: KeyPlanner, now: @escaping @Sendable () -> Instant, logger: Logger
+        store: any KeyStore, planner: KeyPlanner, now: @escaping @Sendable () -> Instant, logger: Logger,
+        didMake: @escaping @Sendable (KeyRecord) async -> Void = { _ in }
     ) async throws {
         self.store = store
         self.planner = planner
         self.now = now
         self.logger = logger
+        self.didMake = didMake
         let empty = planner.ring([])
         state = Locked(
             State(
@@ -98,6 +102,7 @@ public final class KeyService: Sendable {
                     "kid": "\(record.keyID)", "algorithm": "\(record.algorithm)",
                     "activates_at": "\(record.activatesAt!)",
                 ])
+            await didMake(record)
         }
     }
 

@@ -26,7 +26,8 @@ public final class KeyView: Sendable {
                 let key = privateKeys[record.keyID]
             else { return nil }
             return try SigningKey(
-                signer: JWSSigner(key: key, keyID: record.keyID, algorithm: algorithm, type: "at+jwt"),
+                accessTokens: JWSSigner(key: key, keyID: record.keyID, algorithm: algorithm, type: "at+jwt"),
+                statusLists: JWSSigner(key: key, keyID: record.keyID, algorithm: algorithm, type: "statuslist+jwt"),
                 longestTokenLifetime: record.longestTokenLifetime,
                 latestExpiry: latestExpiry)
         }.first
@@ -40,15 +41,19 @@ public final class KeyView: Sendable {
 
 /// A key that signs now.
 public struct SigningKey: Sendable {
-    public let signer: JWSSigner
+    public let accessTokens: JWSSigner
+    public let statusLists: JWSSigner
     private let longestTokenLifetime: Duration
     private let latestExpiry: Instant
 
-    init(signer: JWSSigner, longestTokenLifetime: Duration, latestExpiry: Instant) {
-        self.signer = signer
+    init(accessTokens: JWSSigner, statusLists: JWSSigner, longestTokenLifetime: Duration, latestExpiry: Instant) {
+        self.accessTokens = accessTokens
+        self.statusLists = statusLists
         self.longestTokenLifetime = longestTokenLifetime
         self.latestExpiry = latestExpiry
     }
+
+    public var keyID: KeyID { accessTokens.keyID }
 
     /// The longest lifetime of a token that is signed at an instant: the key leaves the JWKS once the last of its tokens has
     /// expired, as far as its record tells. Zero or less where the clock has left behind what was recorded.

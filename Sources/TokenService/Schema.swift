@@ -36,6 +36,69 @@ public enum Schema {
                 """,
                 "CREATE INDEX sessions_by_user ON sessions (user_id)",
                 "CREATE INDEX sessions_by_expiry ON sessions (expires_at)",
-            ])
+            ]),
+        Migration(
+            version: 2, name: "status lists, audit and failed log-ins",
+            statements: [
+                """
+                CREATE TABLE status_lists (
+                    id TEXT PRIMARY KEY,
+                    size BIGINT NOT NULL,
+                    used BYTEA NOT NULL,
+                    leased BIGINT NOT NULL,
+                    created_at BIGINT NOT NULL,
+                    leased_at BIGINT NOT NULL
+                )
+                """,
+                """
+                CREATE TABLE status_bits (
+                    list_id TEXT NOT NULL,
+                    list_index BIGINT NOT NULL,
+                    set_at BIGINT NOT NULL,
+                    tokens_until BIGINT NOT NULL,
+                    PRIMARY KEY (list_id, list_index)
+                )
+                """,
+                "CREATE INDEX status_bits_by_time ON status_bits (set_at)",
+                "CREATE INDEX status_bits_by_expiry ON status_bits (tokens_until)",
+                "ALTER TABLE sessions ADD COLUMN status_list TEXT NOT NULL DEFAULT ''",
+                "ALTER TABLE sessions ADD COLUMN status_index BIGINT NOT NULL DEFAULT 0",
+                "ALTER TABLE sessions ADD COLUMN tokens_until BIGINT NOT NULL DEFAULT 0",
+                "CREATE INDEX sessions_by_list ON sessions (status_list)",
+                "CREATE INDEX sessions_by_end ON sessions (ended_at) WHERE ended_at IS NOT NULL",
+                // Sessions from before get a list of their own; their ids are in random order already.
+                """
+                INSERT INTO status_lists (id, size, used, leased, created_at, leased_at)
+                SELECT 'AAAAAAAAAAAAAAAAAAAAAA', size, '', size, 0, 0
+                FROM (SELECT (COUNT(*) / 8 + 1) * 8 AS size FROM sessions) AS counted
+                WHERE EXISTS (SELECT 1 FROM sessions)
+                """,
+                """
+                UPDATE sessions SET
+                    status_list = 'AAAAAAAAAAAAAAAAAAAAAA',
+                    status_index = (SELECT COUNT(*) FROM sessions AS earlier WHERE earlier.id < sessions.id),
+                    tokens_until = advanced_at + 3900000000
+                """,
+                """
+                CREATE TABLE audit (
+                    id TEXT PRIMARY KEY,
+                    time BIGINT NOT NULL,
+                    event TEXT NOT NULL,
+                    actor TEXT,
+                    subject TEXT,
+                    session TEXT,
+                    address TEXT,
+                    outcome TEXT NOT NULL
+                )
+                """,
+                "CREATE INDEX audit_by_time ON audit (time)",
+                """
+                CREATE TABLE log_in_failures (
+                    id TEXT PRIMARY KEY,
+                    recovers_at BIGINT NOT NULL
+                )
+                """,
+                "CREATE INDEX log_in_failures_by_time ON log_in_failures (recovers_at)",
+            ]),
     ]
 }

@@ -18,6 +18,11 @@ public struct TokenServer: Sendable {
     private let database: any Database
     private let keys: KeyService
     private let hasher: PasswordHasher
+    private let limiter: LogInLimiter
+    private let statusListStore: StatusListStore
+    private let audit: AuditLog
+    /// The status lists of the routes, once their URL is known.
+    private let statusLists = Locked<StatusLists?>(nil)
     private let now: @Sendable () -> Instant
     private let logger: Logger
 
@@ -33,39 +38,56 @@ public struct TokenServer: Sendable {
         self.database = database
         self.now = now
         self.logger = logger
+        let audit = AuditLog(database: database, logger: logger)
+        self.audit = audit
         keys = try await KeyService(
-            store: keyStore, planner: KeyPlanner(schedule: settings.keySchedule), now: now, logger: logger)
+            store: keyStore, planner: KeyPlanner(schedule: settings.keySchedule), now: now, logger: logger,
+            didMake: { key in
+                do {
+                    try await audit.write(AuditRecord(.keyMade, by: .service, subject: key.keyID.rawValue, at: now()))
+                } catch {
+                    logger.error("the audit log has no record of the key \(key.keyID): \(error)")
+                }
+            })
         hasher = PasswordHasher(cost: settings.passwordCost, concurrency: settings.passwordConcurrency)
-    }
-
-    private var sessionStore: SessionStore {
-        SessionStore(
-            database: database,
-            lifetimes: SessionLifetimes(
-                total: settings.refreshTokenLifetime, idle: settings.refreshTokenIdleLifetime,
-                grace: settings.refreshGrace))
+        limiter = try LogInLimiter(database: database, rate: settings.logInRate, secret: secret)
+        statusListStore = StatusListStore(database: database, address: settings.database)
     }
 
     /// The routes of an issuer that listens at a URL.
-    public func router(listeningAt url: String) throws -> Router<ServiceRequestContext> {
+    public func router(listeningAt url: String) async throws -> Router<ServiceRequestContext> {
         let issuer = settings.issuer ?? url
         let audience = settings.audience ?? issuer
         let schedule = settings.keySchedule
         let policy = JWTPolicy(
             issuer: issuer, audiences: [audience], leeway: schedule.clockLeeway,
-            requiredClaims: ["sub", "client_id", "iat", "jti", "sid"])
-        let sessions = try Sessions(
-            store: sessionStore, secret: secret,
-            issuer: TokenIssuer(issuer: issuer, audience: audience, lifetime: schedule.tokenLifetime, keys: keys),
-            now: now,
-            logger: logger)
+            requiredClaims: ["sub", "client_id", "iat", "jti", "sid", "status"])
+        let tokenIssuer = TokenIssuer(
+            issuer: issuer, audience: audience, lifetime: schedule.tokenLifetime, keys: keys)
+        let lists = StatusLists(
+            store: statusListStore, issuer: tokenIssuer, ttl: settings.statusTTL, clockLeeway: schedule.clockLeeway,
+            now: now)
+        try await lists.refresh()
+        statusLists.withLock { $0 = lists }
+        let (cookies, origins) = (
+            SessionCookies(issuer: issuer), Origins(issuer: issuer, allowed: settings.corsOrigins)
+        )
         let auth = AuthRoutes(
-            accounts: Accounts(users: UserStore(database: database), hasher: hasher, now: now), sessions: sessions,
-            authentication: BearerAuthentication(
-                verifier: TokenVerifier(keys: OwnKeys(keys: keys), policy: policy), now: now))
+            authenticator: Authenticator(
+                users: UserStore(database: database), hasher: hasher, limiter: limiter, audit: audit, now: now),
+            sessions: Sessions(
+                store: SessionStore(database: database, settings: settings),
+                coder: try RefreshTokenCoder(secret: secret), issuer: tokenIssuer,
+                indexes: StatusIndexes(store: statusListStore, now: now, didLease: lists.add), statusLists: lists,
+                audit: audit, now: now),
+            authentication: Authentication(
+                verifier: TokenVerifier(keys: OwnKeys(keys: keys), policy: policy), statusLists: lists,
+                statusListsURL: tokenIssuer.statusListsURL, cookies: cookies, origins: origins, now: now),
+            cookies: cookies, origins: origins, clientAddress: ClientAddress(trustedProxies: settings.trustedProxies))
         let published = PublishedRoutes(
-            issuer: issuer, jwksMaxAge: schedule.jwksMaxAge, keys: keys, database: database)
-        return Route.router(auth.routes + published.routes)
+            issuer: issuer, jwksMaxAge: schedule.jwksMaxAge, keys: keys, database: database, statusLists: lists,
+            statusTTL: settings.statusTTL, now: now)
+        return Route.router(auth.routes + published.routes, origins: origins)
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what is under way.
@@ -84,7 +106,7 @@ public struct TokenServer: Sendable {
                 // With port 0 the issuer is known only now.
                 let url = settings.listen.url(port: channel.localAddress?.port ?? settings.listen.port)
                 do {
-                    responder.begin(try router(listeningAt: url).buildResponder())
+                    responder.begin(try await router(listeningAt: url).buildResponder())
                     onListening(url)
                 } catch {
                     logger.critical("can't serve: \(error)")
@@ -93,13 +115,62 @@ public struct TokenServer: Sendable {
             logger: quietLogger)
         try await ServiceGroup(
             configuration: .init(
-                services: [application, BackgroundWork(keys: keys, sessions: sessionStore, now: now, logger: logger)],
+                services: [application, BackgroundWork(server: self)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         ).run()
     }
 
     /// Looks once at what changed in the stores, as ``run(onListening:)`` does every second.
-    func refresh() async throws { try await keys.refresh() }
+    func refresh() async throws {
+        try await keys.refresh()
+        try await statusLists.withLock { $0 }?.refresh()
+    }
+
+    /// Forgets what is over: sessions, status bits, failed log-ins, old audit records.
+    func sweep() async throws {
+        let leeway = settings.keySchedule.clockLeeway
+        let sessions = SessionStore(database: database, settings: settings)
+        // Some at a time, so that requests get their turn in between.
+        while try await sessions.removeExpired(at: now(), clockLeeway: leeway) > 0 {
+            try await Task.sleep(for: .seconds(1))
+        }
+        while try await audit.removeRecords(before: now() - settings.auditRetention) > 0 {
+            try await Task.sleep(for: .seconds(1))
+        }
+        try await statusListStore.removeExpired(at: now(), clockLeeway: leeway)
+        try await limiter.removeExpired(at: now())
+    }
+
+    /// Watches and rotates the keys, watches the status lists, and sweeps, until the task is cancelled.
+    fileprivate func work() async throws {
+        let failures = FailureReports(logger: logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await keys.run() }
+            group.addTask {
+                try await Self.every(StatusLists.pollInterval) {
+                    await failures.watching("can't read the status lists") {
+                        try await statusLists.withLock { $0 }?.refresh()
+                    }
+                }
+            }
+            group.addTask {
+                try await Self.every(Self.sweepInterval) {
+                    await failures.watching("can't forget what is over") { try await sweep() }
+                }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private static let sweepInterval = Duration.seconds(60)
+
+    private static func every(_ interval: Duration, _ body: () async -> Void) async throws {
+        while true {
+            await body()
+            try await Task.sleep(for: interval)
+        }
+    }
 
     /// Raises the limit of open files as far as it goes, and leaves some to the keys and the database: a server without a
     /// file left could neither take a connection nor turn it away.
@@ -139,36 +210,36 @@ private final class DeferredResponder: HTTPResponder {
     }
 }
 
-/// What goes on beside the requests: watching and rotating the keys, forgetting old sessions.
+/// What goes on beside the requests.
 private struct BackgroundWork: Service {
-    let keys: KeyService
-    let sessions: SessionStore
-    let now: @Sendable () -> Instant
-    let logger: Logger
-
-    private static let sweepInterval = Duration.seconds(600)
+    let server: TokenServer
 
     func run() async throws {
-        await cancelWhenGracefulShutdown {
-            try? await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await keys.run() }
-                group.addTask { try await sweep() }
-                try await group.next()
-                group.cancelAll()
-            }
+        await cancelWhenGracefulShutdown { try? await server.work() }
+    }
+}
+
+/// Reports a failure that comes again and again once, until it is over.
+private actor FailureReports {
+    private let logger: Logger
+    private var failing: Set<String> = []
+
+    init(logger: Logger) { self.logger = logger }
+
+    nonisolated func watching(_ problem: String, _ body: () async throws -> Void) async {
+        do {
+            try await body()
+            await isOver(problem)
+        } catch is CancellationError {
+            return
+        } catch {
+            await report(problem, error)
         }
     }
 
-    private func sweep() async throws {
-        while !Task.isCancelled {
-            do {
-                while try await sessions.removeExpired(at: now()) > 0 { try await Task.sleep(for: .seconds(1)) }
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.error("can't remove expired sessions: \(error)")
-            }
-            try await Task.sleep(for: Self.sweepInterval)
-        }
+    private func isOver(_ problem: String) { failing.remove(problem) }
+
+    private func report(_ problem: String, _ error: any Error) {
+        if failing.insert(problem).inserted { logger.error("\(problem): \(error)") }
     }
 }

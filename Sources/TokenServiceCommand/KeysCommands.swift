@@ -16,6 +16,22 @@ struct Keys: AsyncParsableCommand {
 struct KeyOptions: ParsableArguments {
     @OptionGroup var shared: SharedOptions
 
+    /// Records what was done to some keys. What was done stays done where that fails.
+    ///
+    /// - Parameter creating: whether the command may be the first of a service, and make its database.
+    func audit(_ event: AuditRecord.Event, _ keyIDs: [KeyID?], creating: Bool = false) async throws {
+        let (_, installation, logger) = try shared.installation()
+        do {
+            let audit = AuditLog(database: try await installation.database(creating: creating), logger: logger)
+            for keyID in keyIDs {
+                try await audit.write(
+                    AuditRecord(event, by: Operator.current, subject: keyID?.rawValue, at: Clock.now()))
+            }
+        } catch {
+            Console.error("warning: the audit log has no record of this: \(error)")
+        }
+    }
+
     /// - Parameter creating: whether the command may be the first of a service, and make its master secret.
     func administration(creating: Bool = false) async throws -> (
         administration: KeyAdministration, schedule: KeySchedule
@@ -83,6 +99,7 @@ struct KeysRotate: AsyncParsableCommand {
         }
         let (administration, schedule) = try await options.administration(creating: !dryRun)
         let outcome = try await administration.rotate(algorithm, immediately: immediately, dryRun: dryRun)
+        if !dryRun { try await options.audit(.keyRotated, outcome.newKeys.map(\.keyID), creating: true) }
         outcome.reportDamaged()
         if immediately { warnOfCaches(schedule, isDone: !dryRun) }
         let made = Set(outcome.newKeys.map(\.keyID))
@@ -117,6 +134,7 @@ struct KeysRevoke: AsyncParsableCommand {
         guard let keyID = KeyID(kid) else { throw ServiceError(.usage, "\(kid) can't be a kid") }
         let (administration, schedule) = try await options.administration()
         let outcome = try await administration.revoke(keyID, reason: reason)
+        if !outcome.changes.isEmpty { try await options.audit(.keyRevoked, [keyID]) }
         outcome.reportDamaged()
         if outcome.changes.isEmpty {
             Console.error("the key was revoked before; nothing was changed")
@@ -179,6 +197,7 @@ struct KeysImport: AsyncParsableCommand {
                 try Self.isJSON(text) ? JWK(json: text.utf8) : JWK(PrivateKey(pem: text, passphrase: passphrase()))
             outcome = try await administration.importKey(key, activateAt: activateAt)
         }
+        try await options.audit(.keyImported, outcome.newKeys.map(\.keyID), creating: true)
         outcome.reportDamaged()
         output.print(outcome.concerned.map { outcome.printable($0) })
     }
@@ -236,6 +255,7 @@ struct KeysPrune: AsyncParsableCommand {
 
     func run() async throws {
         let outcome = try await options.administration().administration.prune()
+        if !outcome.changes.isEmpty { try await options.audit(.keysPruned, [nil]) }
         outcome.reportDamaged()
         let erased = outcome.changes.count { if case .erasePrivateKey = $0 { true } else { false } }
         Console.print("erased \(erased) private halves, forgot \(outcome.changes.count - erased) keys")
@@ -250,6 +270,7 @@ struct KeysReencrypt: AsyncParsableCommand {
 
     func run() async throws {
         let count = try await options.administration().administration.reencrypt()
+        try await options.audit(.keysReencrypted, [nil])
         Console.print("encrypted \(count) private keys under the first line of the master secret")
     }
 }

@@ -66,6 +66,11 @@ struct ServeOptions: ParsableArguments {
     @Option(help: help("refresh-token-lifetime")) var refreshTokenLifetime: String?
     @Option(help: help("refresh-token-idle-lifetime")) var refreshTokenIdleLifetime: String?
     @Option(help: help("refresh-grace")) var refreshGrace: String?
+    @Option(help: help("status-ttl")) var statusTtl: String?
+    @Option(help: help("log-in-rate")) var logInRate: String?
+    @Option(help: help("trusted-proxies")) var trustedProxies: String?
+    @Option(help: help("cors-origins")) var corsOrigins: String?
+    @Option(help: help("audit-retention")) var auditRetention: String?
     @Option(help: help("clock-leeway")) var clockLeeway: String?
     @Option(help: help("password-memory")) var passwordMemory: String?
     @Option(help: help("password-iterations")) var passwordIterations: String?
@@ -82,7 +87,8 @@ struct ServeOptions: ParsableArguments {
             "refresh-token-idle-lifetime": refreshTokenIdleLifetime, "refresh-grace": refreshGrace,
             "clock-leeway": clockLeeway, "password-memory": passwordMemory, "password-iterations": passwordIterations,
             "password-concurrency": passwordConcurrency, "allow-plain-http": allowPlainHttp, "log-level": logLevel,
-            "log-format": logFormat,
+            "log-format": logFormat, "status-ttl": statusTtl, "log-in-rate": logInRate,
+            "trusted-proxies": trustedProxies, "cors-origins": corsOrigins, "audit-retention": auditRetention,
         ]
     }
 }

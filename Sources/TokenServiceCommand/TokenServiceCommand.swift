@@ -13,7 +13,10 @@ struct TokenServiceCommand: AsyncParsableCommand {
         discussion:
             "To begin: token-service serve. Exit status: 0 done, 1 failed, 64 wrong usage, 69 the database can't be "
             + "reached, 78 bad configuration.",
-        subcommands: [Serve.self, Keys.self, Users.self, Token.self, JWSCommand.self, Config.self])
+        subcommands: [
+            Serve.self, Keys.self, Users.self, SessionsCommand.self, Token.self, JWSCommand.self, Audit.self,
+            Config.self,
+        ])
 
     static func main() async {
         // A reader that goes away is an error of write, not the end of the program.

@@ -23,8 +23,8 @@ struct UserOptions: ParsableArguments {
         let database = try await installation.database(creating: creating)
         return Accounts(
             users: UserStore(database: database),
-            hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1),
-            now: Clock.now)
+            hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1), actor: Operator.current, now: Clock.now
+        )
     }
 }
 
@@ -37,7 +37,7 @@ struct NamedUserOptions: ParsableArguments {
 
     func find() async throws -> (user: User, accounts: Accounts) {
         let accounts = try await options.accounts()
-        return (try await accounts.find(name), accounts)
+        return (try await accounts.users.find(name), accounts)
     }
 }
 
@@ -150,7 +150,7 @@ struct UsersSetClaims: AsyncParsableCommand {
             throw ServiceError(.usage, "nothing to set: use --claim KEY=JSON or --remove KEY")
         }
         let (user, accounts) = try await named.find()
-        output.print(try await accounts.users.setClaims(of: user, claims, removing: remove).printable)
+        output.print(try await accounts.setClaims(of: user, claims, removing: remove).printable)
     }
 }
 
@@ -162,7 +162,7 @@ struct UsersDisable: AsyncParsableCommand {
 
     func run() async throws {
         let (user, accounts) = try await named.find()
-        try await accounts.users.setDisabled(id: user.id, true, at: Clock.now())
+        try await accounts.setDisabled(user, true)
     }
 }
 
@@ -174,7 +174,7 @@ struct UsersEnable: AsyncParsableCommand {
 
     func run() async throws {
         let (user, accounts) = try await named.find()
-        try await accounts.users.setDisabled(id: user.id, false, at: Clock.now())
+        try await accounts.setDisabled(user, false)
     }
 }
 
@@ -186,6 +186,6 @@ struct UsersRemove: AsyncParsableCommand {
 
     func run() async throws {
         let (user, accounts) = try await named.find()
-        try await accounts.users.remove(id: user.id)
+        try await accounts.remove(user)
     }
 }

@@ -61,7 +61,7 @@ struct KeyServiceDocumentTests {
             // The takeover changes who signs, not what is published.
             clock.now = at(90_000)
             let third = try service.current()
-            #expect(third.signingKey?.signer.keyID != second.signingKey?.signer.keyID)
+            #expect(third.signingKey?.keyID != second.signingKey?.keyID)
             #expect(third.jwks == second.jwks)
             #expect(third.entityTag == second.entityTag)
             clock.now = at(90_630)
@@ -98,7 +98,7 @@ struct KeyServiceDocumentTests {
     func damaged(_ isRunning: Bool) async throws {
         let schedule = KeySchedule.test { $0.algorithms = [.es256, .es384] }
         try await Self.withService(schedule) { service, store, clock, log, path in
-            let first = try #require(try service.current().signingKey?.signer)
+            let first = try #require(try service.current().signingKey?.accessTokens)
             #expect(first.algorithm == .es256)
             let damaged = "\(path)/\(first.keyID).pem"
             try Data().write(to: URL(fileURLWithPath: damaged))
@@ -109,7 +109,7 @@ struct KeyServiceDocumentTests {
                 service = try await KeyService(
                     store: store, planner: KeyPlanner(schedule: schedule), now: { clock.now }, logger: log.logger)
             }
-            #expect(try service.current().signingKey?.signer.algorithm == .es384)
+            #expect(try service.current().signingKey?.accessTokens.algorithm == .es384)
             #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(damaged) })
         }
     }
@@ -118,13 +118,13 @@ struct KeyServiceDocumentTests {
     func damagedPrivateHalf() async throws {
         let schedule = KeySchedule.test { $0.algorithms = [.es256, .es384] }
         try await Self.withService(schedule) { service, store, clock, log, path in
-            let first = try #require(try service.current().signingKey?.signer)
+            let first = try #require(try service.current().signingKey?.accessTokens)
             let file = URL(fileURLWithPath: "\(path)/\(first.keyID).pem")
             let text = try String(contentsOf: file, encoding: .utf8)
             try Data(text.replacing("-----BEGIN ENCRYPTED", with: "-----BEGIN DAMAGED").utf8).write(to: file)
             let other = try await KeyService(
                 store: store, planner: KeyPlanner(schedule: schedule), now: { clock.now }, logger: log.logger)
-            #expect(try other.current().signingKey?.signer.algorithm == .es384)
+            #expect(try other.current().signingKey?.accessTokens.algorithm == .es384)
             #expect(try other.current().jwks == service.current().jwks)
             #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(file.path) })
         }
@@ -161,7 +161,7 @@ struct KeyServiceDocumentTests {
             clock.now = at(3600)
             let view = try service.current()
             #expect(view.jwks == first.jwks)
-            #expect(view.signingKey?.signer.keyID == first.signingKey?.signer.keyID)
+            #expect(view.signingKey?.keyID == first.signingKey?.keyID)
         }
     }
 

@@ -17,7 +17,7 @@ struct KeyServiceTests {
         /// Another process beside it.
         func store() throws -> FolderKeyStore { try FolderKeyStore(path: path, secret: .test("a")) }
 
-        func signingKey() throws -> KeyID? { try service.current().signingKey?.signer.keyID }
+        func signingKey() throws -> KeyID? { try service.current().signingKey?.keyID }
 
         func published() throws -> Set<KeyID> { Set(try service.current().keySet.keys.compactMap(\.keyID)) }
     }
@@ -43,9 +43,9 @@ struct KeyServiceTests {
         try await Self.withService { running in
             let view = try running.service.current()
             let signing = try #require(view.signingKey)
-            let token = try signing.signer.sign(Array("{}".utf8))
+            let token = try signing.accessTokens.sign(Array("{}".utf8))
             let jws = try JWS(compact: token)
-            #expect(try jws.verify(with: view.keySet).keyID == signing.signer.keyID)
+            #expect(try jws.verify(with: view.keySet).keyID == signing.keyID)
             #expect(jws.header.type == "at+jwt")
             #expect(signing.longestTokenLifetime(at: running.clock.now) == .seconds(600))
             #expect(running.log.messages == ["notice: made a key"])
@@ -57,7 +57,7 @@ struct KeyServiceTests {
         let algorithms = isReversed ? [Algorithm.es384, .es256] : [.es256, .es384]
         try await Self.withService(.test { $0.algorithms = algorithms }) { running in
             let signing = try running.service.current().signingKey
-            #expect(signing?.signer.algorithm == algorithms[0])
+            #expect(signing?.accessTokens.algorithm == algorithms[0])
         }
     }
 
@@ -66,10 +66,10 @@ struct KeyServiceTests {
         try await Self.withService { running in
             let added = try await Self.start(
                 .test { $0.algorithms = [.es384, .es256] }, clock: running.clock, path: running.path)
-            #expect(try added.service.current().signingKey?.signer.algorithm == .es256)
+            #expect(try added.service.current().signingKey?.accessTokens.algorithm == .es256)
             #expect(try added.published().count == 2)
             running.clock.now = at(3600)
-            #expect(try added.service.current().signingKey?.signer.algorithm == .es384)
+            #expect(try added.service.current().signingKey?.accessTokens.algorithm == .es384)
         }
     }
 
@@ -79,9 +79,9 @@ struct KeyServiceTests {
             let other = try await Self.start(
                 .test { $0.algorithms = [.es384] }, clock: running.clock, path: running.path)
             running.clock.now = at(3600) - .instant
-            #expect(try other.service.current().signingKey?.signer.algorithm == .es256)
+            #expect(try other.service.current().signingKey?.accessTokens.algorithm == .es256)
             running.clock.now = at(3600)
-            #expect(try other.service.current().signingKey?.signer.algorithm == .es384)
+            #expect(try other.service.current().signingKey?.accessTokens.algorithm == .es384)
         }
     }
 
@@ -173,7 +173,7 @@ struct KeyServiceTests {
             running.clock.now = at(100)
             try await running.service.refresh()
             let signing = try #require(try running.service.current().signingKey)
-            #expect(signing.signer.keyID == second.keyID)
+            #expect(signing.keyID == second.keyID)
             #expect(signing.longestTokenLifetime(at: running.clock.now) == .hours(1))
             let records = try await running.store().contents().records
             #expect(records.allSatisfy { $0.longestTokenLifetime == .hours(1) })

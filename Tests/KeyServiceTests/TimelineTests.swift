@@ -159,7 +159,8 @@ struct TimelineTests {
             let begin = at(.days(30 * month)) + generator.duration(.zero...(.days(20)))
             let error = generator.duration(
                 .seconds(31)...[.minutes(2), .hours(2), .days(9)].randomElement(using: &generator)!)
-            let end = begin + generator.duration(.seconds(2)...[.minutes(5), .days(9)].randomElement(using: &generator)!)
+            let end =
+                begin + generator.duration(.seconds(2)...[.minutes(5), .days(9)].randomElement(using: &generator)!)
             return [(at: begin, by: .zero - error), (at: end, by: error)]
         }
         let timeline = try Self.year(seed: seed, rotateEvery: .days(7), clockErrors: errors) { timeline, time in

@@ -97,8 +97,8 @@ struct AccountTests {
         _ = try await service.database.write { connection in
             try connection.execute(#"UPDATE users SET claims = '{ "plan": "gold", "sub": 1 }'"#)
         }
-        let read = try await service.accounts.find("alice")
-        let changed = try await service.accounts.users.setClaims(of: read, ["a": 1], removing: [])
+        let read = try await service.accounts.users.find("alice")
+        let changed = try await service.accounts.setClaims(of: read, ["a": 1], removing: [])
         #expect(changed.id == user.id)
         #expect(changed.claims == ["plan": "gold", "a": 1])
     }

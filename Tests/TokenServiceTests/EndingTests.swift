@@ -125,8 +125,8 @@ struct EndingTests {
         let user = try await service.addUser()
         let pair = try await service.logIn()
         switch action {
-        case "disable": try await service.accounts.users.setDisabled(id: user.id, true, at: service.clock.now)
-        case "remove": try await service.accounts.users.remove(id: user.id)
+        case "disable": try await service.accounts.setDisabled(user, true)
+        case "remove": try await service.accounts.remove(user)
         default: try await service.accounts.setPassword(of: user, .password("battery staple"))
         }
         #expect(try await service.refresh(pair.refresh).status == .unauthorized)
@@ -137,8 +137,8 @@ struct EndingTests {
         let service = try await TestService()
         let user = try await service.addUser()
         let pair = try await service.logIn()
-        try await service.accounts.users.setDisabled(id: user.id, true, at: service.clock.now)
-        try await service.accounts.users.setDisabled(id: user.id, false, at: service.clock.now)
+        try await service.accounts.setDisabled(user, true)
+        try await service.accounts.setDisabled(user, false)
         #expect(try await service.refresh(pair.refresh).status == .unauthorized)
         #expect(
             try await service.post("/auth/log-in", ["username": "alice", "password": "correct horse"]).status == .ok)

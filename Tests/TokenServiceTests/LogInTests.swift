@@ -49,7 +49,7 @@ struct LogInTests {
         let service = try await TestService()
         try await service.addUser()
         let disabled = try await service.addUser("disabled")
-        try await service.accounts.users.setDisabled(id: disabled.id, true, at: service.clock.now)
+        try await service.accounts.setDisabled(disabled, true)
         let answer = try await service.post(
             "/auth/log-in", ["username": .string(name), "password": .string(password)])
         #expect(answer.status == .unauthorized)
@@ -101,13 +101,16 @@ struct LogInTests {
     func disabledMeanwhile() async throws {
         let service = try await TestService()
         let user = try await service.addUser()
-        try await service.accounts.users.setDisabled(id: user.id, true, at: service.clock.now)
-        let store = SessionStore(
-            database: service.database,
-            lifetimes: SessionLifetimes(total: .seconds(60), idle: .seconds(60), grace: .zero))
+        try await service.accounts.setDisabled(user, true)
+        let store = SessionStore(database: service.database, settings: service.settings)
         let token = RefreshToken(sessionID: try randomBytes(16), generation: 1, seed: try randomBytes(16))
+        let now = service.clock.now
+        let grant = store.grant(
+            token, to: user, scopes: [], status: StatusReference(list: "AAAAAAAAAAAAAAAAAAAAAA", index: 0), at: now)
         let isStored = try await store.insert(
-            token, user: user, scopes: [], from: SessionOrigin(address: nil, userAgent: nil), at: service.clock.now)
+            token, grant, from: SessionOrigin(address: nil, userAgent: nil),
+            audit: AuditRecord(.logIn, by: .service, at: now), at: now)
         #expect(!isStored)
+        #expect(try await service.audit().allSatisfy { $0["event"] != "log_in" })
     }
 }

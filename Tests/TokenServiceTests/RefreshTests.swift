@@ -13,7 +13,7 @@ struct RefreshTests {
         let service = try await TestService()
         let user = try await service.addUser(claims: ["plan": "free"])
         let first = try await service.logIn()
-        _ = try await service.accounts.users.setClaims(of: user, ["plan": "gold"], removing: [])
+        _ = try await service.accounts.setClaims(of: user, ["plan": "gold"], removing: [])
         let answer = try await service.refresh(first.refresh)
         #expect(answer.status == .ok)
         #expect(try answer.text("refresh_token") != first.refresh)
@@ -43,12 +43,13 @@ struct RefreshTests {
         let token = try #require(try coder.read(first))
         let store = SessionStore(
             database: service.database,
-            lifetimes: SessionLifetimes(total: .seconds(900), idle: .seconds(900), grace: .seconds(30)))
-        let now = service.clock.now
+            lifetimes: SessionLifetimes(
+                total: .seconds(900), idle: .seconds(900), grace: .seconds(30), accessToken: .seconds(600)))
+        let (now, origin) = (service.clock.now, SessionOrigin(address: nil, userAgent: nil))
         let advanced = try await withThrowingTaskGroup(of: Bool.self) { group in
             for _ in 0..<20 {
                 group.addTask {
-                    switch try await store.refresh(token, at: now) {
+                    switch try await store.refresh(token, from: origin, at: now) {
                     case .advanced: true
                     case .repeated: false
                     default: throw ServiceError(.failed, "refused")
@@ -108,6 +109,7 @@ struct RefreshTests {
         }
         let fourth = try await service.next(third)
         #expect(try await service.refresh(fourth).status == .ok)
+        #expect(try await service.audit().contains { $0["event"] == "refresh" && $0["outcome"] == "ahead" })
         service.clock.advance(.seconds(31))
         #expect(try await service.refresh(third).status == .unauthorized)
     }
@@ -165,11 +167,29 @@ struct RefreshTests {
         let service = try await TestService()
         try await service.addUser()
         _ = try await service.logIn()
-        let store = SessionStore(
-            database: service.database, lifetimes: SessionLifetimes(total: .seconds(1), idle: .seconds(1), grace: .zero)
-        )
-        #expect(try await store.removeExpired(at: service.clock.now) == 0)
+        let store = SessionStore(database: service.database, settings: service.settings)
+        func remove() async throws -> Int {
+            try await store.removeExpired(at: service.clock.now, clockLeeway: .seconds(30))
+        }
+        #expect(try await remove() == 0)
         service.clock.advance(.seconds(30 * 86_400))
-        #expect(try await store.removeExpired(at: service.clock.now) == 1)
+        #expect(try await remove() == 1)
+    }
+
+    @Test("forgets an ended session once its last access token has expired")
+    func sweepEnded() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let pair = try await service.logIn()
+        _ = try await service.post("/auth/log-out", [:], bearer: pair.access)
+        let store = SessionStore(database: service.database, settings: service.settings)
+        func remove() async throws -> Int {
+            try await store.removeExpired(at: service.clock.now, clockLeeway: .seconds(30))
+        }
+        // The lifetime, the grace in which the answer might have been repeated, and twice the leeway.
+        service.clock.advance(.seconds(600 + 30 + 60) - .microseconds(1))
+        #expect(try await remove() == 0)
+        service.clock.advance(.microseconds(1))
+        #expect(try await remove() == 1)
     }
 }

@@ -1,55 +1,21 @@
 public import JOSE
 internal import Storage
 
-/// What users do with their accounts, and operators with users.
+/// What operators do with users. Each change is recorded in the audit log.
 public struct Accounts: Sendable {
     public let users: UserStore
     private let hasher: PasswordHasher
+    private let actor: AuditActor
     private let now: @Sendable () -> Instant
 
-    public init(users: UserStore, hasher: PasswordHasher, now: @escaping @Sendable () -> Instant) {
+    public init(
+        users: UserStore, hasher: PasswordHasher, actor: AuditActor, now: @escaping @Sendable () -> Instant
+    ) {
         self.users = users
         self.hasher = hasher
+        self.actor = actor
         self.now = now
     }
-
-    /// The user whose name and password these are; `nil` for a wrong name, a wrong, empty or unusable password and a
-    /// disabled user, after the same work.
-    func authenticate(name: String, password: String) async throws -> User? {
-        let user = if let name = Precis.userName(name) { try await users.user(named: name) } else { User?.none }
-        guard try await isPassword(password, of: user), let user, user.disabledAt == nil else { return nil }
-        if hasher.shouldRehash(user.passwordHash), let password = Precis.password(password) {
-            // Where there is no time for it now, the next log-in does it.
-            if let hash = try? await hasher.hash(password) { try await users.rehash(user, passwordHash: hash) }
-        }
-        return user
-    }
-
-    private func isPassword(_ password: String, of user: User?) async throws -> Bool {
-        let prepared = Precis.password(password)
-        // What can't be a password is hashed all the same.
-        let matches = try await hasher.verify(prepared ?? "unusable", hash: user?.passwordHash)
-        return matches && prepared != nil
-    }
-
-    /// How a change of one's own password ended.
-    enum PasswordChange {
-        case done, wrongPassword, unusablePassword
-    }
-
-    /// Changes a user's password and ends their other sessions.
-    func changePassword(userID: String, current: String, new: String, sparing session: String?) async throws
-        -> PasswordChange
-    {
-        let user = try await users.user(id: userID)
-        guard try await isPassword(current, of: user), let user, user.disabledAt == nil else { return .wrongPassword }
-        guard let new = Precis.password(new) else { return .unusablePassword }
-        let done = try await users.setPassword(
-            id: userID, passwordHash: hasher.hash(new), ifVersion: user.credentialVersion, sparing: session, at: now())
-        return done ? .done : .wrongPassword
-    }
-
-    // MARK: For operators
 
     /// Adds a user.
     ///
@@ -63,7 +29,7 @@ public struct Accounts: Sendable {
         }
         do {
             return try await users.add(
-                name: prepared, passwordHash: hash(credential), claims: claims, scopes: scopes, at: now())
+                name: prepared, passwordHash: hash(credential), claims: claims, scopes: scopes, by: actor, at: now())
         } catch let error as StorageError where error.code == .alreadyThere {
             throw ServiceError(
                 .failed, "there is a user \(prepared) already; users set-password and set-claims change one")
@@ -72,18 +38,25 @@ public struct Accounts: Sendable {
 
     /// Sets another password and ends the user's sessions.
     public func setPassword(of user: User, _ credential: Credential) async throws {
-        guard try await users.setPassword(id: user.id, passwordHash: hash(credential), at: now()) else {
+        let hash = try await hash(credential)
+        let record = AuditRecord(.passwordSet, by: actor, subject: user.id, at: now())
+        guard try await users.setPassword(id: user.id, passwordHash: hash, audit: record, at: now()) != nil else {
             throw ServiceError(.failed, "the user \(user.name) is gone")
         }
     }
 
-    /// The user with a name, or an error that says there is none.
-    public func find(_ name: String) async throws -> User {
-        guard let prepared = Precis.userName(name), let user = try await users.user(named: prepared) else {
-            throw ServiceError(.failed, "there is no user \(name); users list shows those there are")
-        }
-        return user
+    /// Sets some claims and removes others.
+    public func setClaims(of user: User, _ claims: JSONObject, removing names: [String]) async throws -> User {
+        try await users.setClaims(of: user, claims, removing: names, by: actor, at: now())
     }
+
+    /// Stops a user from logging in and ends their sessions, or lets them in again.
+    public func setDisabled(_ user: User, _ isDisabled: Bool) async throws {
+        try await users.setDisabled(id: user.id, isDisabled, by: actor, at: now())
+    }
+
+    /// Forgets a user and ends their sessions.
+    public func remove(_ user: User) async throws { try await users.remove(id: user.id, by: actor, at: now()) }
 
     /// A password, or the hash of one.
     public enum Credential: Sendable {

@@ -1,4 +1,4 @@
-public import JOSE
+internal import JOSE
 public import Storage
 
 /// The users in the database.
@@ -13,6 +13,14 @@ public struct UserStore: Sendable {
             try connection.query("SELECT \(User.columns) FROM users WHERE name = $1", [.text(name)]).first.map(
                 User.init)
         }
+    }
+
+    /// The user with a name, or an error that says there is none.
+    public func find(_ name: String) async throws -> User {
+        guard let prepared = Precis.userName(name), let user = try await user(named: prepared) else {
+            throw ServiceError(.failed, "there is no user \(name); users list shows those there are")
+        }
+        return user
     }
 
     /// The user with an id.
@@ -33,13 +41,12 @@ public struct UserStore: Sendable {
     ///
     /// - Parameter name: as RFC 8265 prepares it.
     /// - Throws: ``StorageError`` `alreadyThere` where the name is taken.
-    public func add(name: String, passwordHash: String, claims: JSONObject, scopes: [String], at now: Instant)
-        async throws
-        -> User
-    {
+    func add(
+        name: String, passwordHash: String, claims: JSONObject, scopes: [String], by actor: AuditActor, at now: Instant
+    ) async throws -> User {
         let id = Base64URL.encode(try randomBytes(16))
         return try await database.write { connection in
-            try User(
+            let user = try User(
                 connection.query(
                     """
                     INSERT INTO users (id, name, password_hash, credential_version, claims, scopes, created_at)
@@ -49,6 +56,8 @@ public struct UserStore: Sendable {
                         .text(id), .text(name), .text(passwordHash), .text(claims.jsonText),
                         .text(scopes.joined(separator: " ")), .integer(now.microseconds),
                     ])[0])
+            try AuditRecord(.userAdded, by: actor, subject: id, at: now).insert(in: connection)
+            return user
         }
     }
 
@@ -66,27 +75,31 @@ public struct UserStore: Sendable {
     /// - Parameters:
     ///   - version: the credential version that the change was decided on, if it matters.
     ///   - sparing: a session that goes on.
-    /// - Returns: whether the user was there, at that version.
-    public func setPassword(
-        id: String, passwordHash: String, ifVersion version: Int64? = nil, sparing: String? = nil, at now: Instant
-    ) async throws -> Bool {
+    /// - Returns: `nil` where the user wasn't there, or not at that version.
+    func setPassword(
+        id: String, passwordHash: String, ifVersion version: Int64? = nil, sparing: String? = nil, audit: AuditRecord,
+        at now: Instant
+    ) async throws -> SessionStore.Ending? {
         try await database.write { connection in
             let changed = try connection.execute(
                 """
                 UPDATE users SET password_hash = $1, credential_version = credential_version + 1
                 WHERE id = $2 AND credential_version = COALESCE($3, credential_version)
                 """, [.text(passwordHash), .text(id), .integer(version)])
-            guard changed == 1 else { return false }
-            try SessionStore.end(
+            guard changed == 1 else { return nil }
+            let bits = try SessionStore.end(
                 .ofUser(id, except: sparing), reason: .passwordChanged, at: now, in: connection)
-            return true
+            try audit.insert(in: connection)
+            return SessionStore.Ending(bits: bits, record: audit)
         }
     }
 
     /// Sets some claims and removes others; they are in the tokens from the next refresh on.
     ///
     /// - Throws: ``ServiceError`` where the user is gone, was changed at the same time, or would have too many claims.
-    public func setClaims(of user: User, _ claims: JSONObject, removing names: [String]) async throws -> User {
+    func setClaims(
+        of user: User, _ claims: JSONObject, removing names: [String], by actor: AuditActor, at now: Instant
+    ) async throws -> User {
         var merged = user.claims
         for member in claims.members { merged[member.name] = member.value }
         for name in names { merged[name] = nil }
@@ -98,12 +111,13 @@ public struct UserStore: Sendable {
             guard let row = rows.first else {
                 throw ServiceError(.failed, "the user \(user.name) was changed at the same time; try again")
             }
+            try AuditRecord(.claimsSet, by: actor, subject: user.id, at: now).insert(in: connection)
             return try User(row)
         }
     }
 
     /// Stops a user from logging in, and ends their sessions in the same transaction; or lets them in again.
-    public func setDisabled(id: String, _ isDisabled: Bool, at now: Instant) async throws {
+    func setDisabled(id: String, _ isDisabled: Bool, by actor: AuditActor, at now: Instant) async throws {
         try await database.write { connection in
             try connection.execute(
                 """
@@ -111,16 +125,20 @@ public struct UserStore: Sendable {
                 WHERE id = $2 AND (disabled_at IS NULL) = (CAST($1 AS BIGINT) IS NOT NULL)
                 """, [isDisabled ? .integer(now.microseconds) : .null, .text(id)])
             if isDisabled {
-                try SessionStore.end(.ofUser(id, except: nil), reason: .userDisabled, at: now, in: connection)
+                _ = try SessionStore.end(.ofUser(id, except: nil), reason: .userDisabled, at: now, in: connection)
             }
+            let event = isDisabled ? AuditRecord.Event.userDisabled : .userEnabled
+            try AuditRecord(event, by: actor, subject: id, at: now).insert(in: connection)
         }
     }
 
     /// Forgets a user and their sessions.
-    public func remove(id: String) async throws {
+    func remove(id: String, by actor: AuditActor, at now: Instant) async throws {
         try await database.write { connection in
+            _ = try SessionStore.end(.ofUser(id, except: nil), reason: .userRemoved, at: now, in: connection)
             try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(id)])
             try connection.execute("DELETE FROM users WHERE id = $1", [.text(id)])
+            try AuditRecord(.userRemoved, by: actor, subject: id, at: now).insert(in: connection)
         }
     }
 }

@@ -33,6 +33,16 @@ struct APIError: Error {
             headers: [.wwwAuthenticate: "Bearer error=\"invalid_token\", error_description=\"\(description)\""])
     }
 
+    static let foreignOrigin = APIError(
+        status: .forbidden, code: "invalid_request",
+        description: "cookies are taken from pages of the issuer's origin and of those in cors-origins only")
+
+    static func tooManyAttempts(retryAfter seconds: Int) -> APIError {
+        APIError(
+            status: .tooManyRequests, code: "temporarily_unavailable",
+            description: "too many failed log-ins; try again later", headers: [.retryAfter: String(seconds)])
+    }
+
     static let notFound = APIError(status: .notFound, code: "not_found", description: "there is nothing here")
 
     static func methodNotAllowed(_ allowed: [HTTPRequest.Method]) -> APIError {
@@ -71,6 +81,37 @@ struct APIError: Error {
 }
 
 extension Response {
+    /// A document that anybody may read and keep for a while (RFC 9110 sections 8.8.3 and 13.1.2).
+    ///
+    /// - Parameters:
+    ///   - entityTag: strong, with quotes.
+    ///   - maxAge: in seconds.
+    static func published(
+        _ body: ByteBuffer, type: String, entityTag: String, maxAge: Int64, for request: Request
+    ) -> Response {
+        var headers: HTTPFields = [
+            .eTag: entityTag, .cacheControl: "public, max-age=\(maxAge)", .accessControlAllowOrigin: "*",
+        ]
+        if matches(request.headers[values: .ifNoneMatch], entityTag) {
+            return Response(status: .notModified, headers: headers)
+        }
+        headers[.contentType] = type
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: body))
+    }
+
+    /// If-None-Match compares weakly.
+    private static func matches(_ fields: [String], _ entityTag: String) -> Bool {
+        fields.flatMap { $0.split(separator: ",") }.contains { field in
+            let tag = field.trimming { $0 == " " || $0 == "\t" }
+            return tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == entityTag
+        }
+    }
+
+    /// The strong entity tag of a document.
+    static func entityTag(of body: [UInt8]) throws -> String {
+        "\"\(Base64URL.encode(try SHA256.hash(body).prefix(16)))\""
+    }
+
     /// A JSON answer that nobody may keep.
     static func json(_ object: JSONObject, status: HTTPResponse.Status = .ok) -> Response {
         json(object.json, status: status)

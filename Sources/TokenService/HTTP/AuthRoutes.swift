@@ -4,87 +4,154 @@ internal import JOSE
 
 /// `/auth/*`: what users do.
 struct AuthRoutes: Sendable {
-    let accounts: Accounts
+    let authenticator: Authenticator
     let sessions: Sessions
-    let authentication: BearerAuthentication
+    let authentication: Authentication
+    let cookies: SessionCookies
+    let origins: Origins
+    let clientAddress: ClientAddress
 
     var routes: [Route] {
         [
             Route(.post, "/auth/log-in", logIn), Route(.post, "/auth/refresh", refresh),
-            Route(.post, "/auth/log-out") { request, _ in try await logOut(request, everywhere: false) },
-            Route(.post, "/auth/log-out-everywhere") { request, _ in try await logOut(request, everywhere: true) },
+            Route(.post, "/auth/log-out") { try await logOut($0, $1, everywhere: false) },
+            Route(.post, "/auth/log-out-everywhere") { try await logOut($0, $1, everywhere: true) },
             Route(.post, "/auth/password", changePassword), Route(.get, "/auth/me", me),
+            Route(.get, "/auth/sessions", listSessions), Route(.delete, "/auth/sessions/{id}", endSession),
         ]
     }
+
+    private func origin(_ request: Request, _ context: ServiceRequestContext) -> SessionOrigin {
+        SessionOrigin(address: clientAddress(request, context)?.description, userAgent: request.headers[.userAgent])
+    }
+
+    // MARK: Tokens
 
     @Sendable private func logIn(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
         let body = try await RequestBody(of: request)
         let (name, password) = (try body.text("username"), try body.text("password"))
         let requested = try body.optionalText("scope").map { $0.split(separator: " ").map(String.init) }
-        if try body.optionalText("delivery").map({ $0 != "body" }) == true {
-            throw APIError.invalidRequest("this version delivers tokens in the body only")
-        }
+        let isByCookie = try body.isDeliveredByCookie
+        // To be logged in as somebody else by a stranger's page is an attack, too.
+        if isByCookie { try origins.check(request) }
         let failure = APIError.invalidGrant("the name or the password is wrong")
-        guard let user = try await accounts.authenticate(name: name, password: password) else { throw failure }
+        let address = clientAddress(request, context)
+        guard let user = try await authenticator.authenticate(name: name, password: password, from: address) else {
+            throw failure
+        }
         if let requested, !requested.allSatisfy(user.scopes.contains) {
             throw APIError.invalidScope("a scope that this user doesn't have")
         }
         let scopes = user.scopes.filter { requested?.contains($0) ?? true }
-        let origin = SessionOrigin(address: context.remoteAddress, userAgent: request.headers[.userAgent])
-        guard let pair = try await sessions.begin(for: user, scopes: scopes, from: origin) else { throw failure }
-        return Self.response(pair)
+        guard let pair = try await sessions.begin(for: user, scopes: scopes, from: origin(request, context)) else {
+            throw failure
+        }
+        return response(pair, byCookie: isByCookie)
     }
 
     @Sendable private func refresh(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
-        let token = try await RequestBody(of: request).text("refresh_token")
-        guard let pair = try await sessions.refresh(token) else {
+        let body = try await RequestBody(of: request)
+        var token = try body.optionalText("refresh_token")
+        let isByCookie = token == nil
+        if isByCookie, let cookie = cookies.refreshToken(of: request) {
+            try origins.check(request)
+            try body.requireJSON()
+            token = cookie
+        }
+        guard let token else { throw APIError.invalidRequest("refresh_token is missing") }
+        guard let pair = try await sessions.refresh(token, from: origin(request, context)) else {
             throw APIError.invalidGrant("the refresh token is used up, expired or unknown; log in again")
         }
-        return Self.response(pair)
+        return response(pair, byCookie: isByCookie)
     }
 
-    private func logOut(_ request: Request, everywhere: Bool) async throws -> Response {
-        let token = try await RequestBody(of: request).optionalText("refresh_token")
+    private func response(_ pair: Sessions.TokenPair, byCookie isByCookie: Bool) -> Response {
+        var members: JSONObject = isByCookie ? [:] : ["access_token": .string(pair.accessToken.text)]
+        members["token_type"] = "Bearer"
+        members["expires_in"] = .integer(pair.accessToken.expiresIn)
+        if !isByCookie { members["refresh_token"] = .string(pair.refreshToken) }
+        members["scope"] = .string(pair.scopes.joined(separator: " "))
+        var response = Response.json(members)
+        if isByCookie { cookies.set(pair, in: &response) }
+        return response
+    }
+
+    // MARK: Ending
+
+    /// Ends the session that the bearer header, the body's refresh token or the cookies name; all where they name several.
+    private func logOut(_ request: Request, _ context: ServiceRequestContext, everywhere: Bool) async throws -> Response
+    {
+        let origin = origin(request, context)
+        let hasCookies = cookies.areIn(request)
+        if hasCookies { try origins.check(request) }
+        var refreshTokens: [String] = []
+        if let token = try await RequestBody(of: request).optionalText("refresh_token") { refreshTokens.append(token) }
+        if let token = cookies.refreshToken(of: request) { refreshTokens.append(token) }
+        var isNamed = false
+        var refusal = APIError.missingToken
         do {
-            if let caller = try await authentication.caller(request) {
-                try await sessions.end(sessionID: caller.sessionID, userID: caller.userID, everywhere: everywhere)
-                if token == nil { return .noContent }
+            if let caller = try await authentication.callerOfAnySession(request) {
+                try await sessions.end(caller, everywhere: everywhere, from: origin)
+                isNamed = true
             }
-        } catch let error as APIError where token == nil {
-            throw error
-        } catch is APIError {
+        } catch let error as APIError {
             // The access token has expired, say; the refresh token names the session as well.
+            refusal = error
         }
-        guard let token else { throw APIError.missingToken }
-        guard try await sessions.end(refreshToken: token, everywhere: everywhere) else {
-            throw APIError.invalidGrant("the refresh token is unknown")
+        for token in refreshTokens {
+            let isOurs = try await sessions.end(refreshToken: token, everywhere: everywhere, from: origin)
+            isNamed = isNamed || isOurs
         }
-        return .noContent
+        guard isNamed else {
+            throw refreshTokens.isEmpty ? refusal : APIError.invalidGrant("the refresh token is unknown")
+        }
+        var response = Response.noContent
+        if hasCookies { cookies.clear(in: &response) }
+        return response
     }
 
     @Sendable private func changePassword(_ request: Request, _ context: ServiceRequestContext) async throws -> Response
     {
-        let caller = try await authentication.requiredCaller(request)
+        let caller = try await authentication.caller(request)
         let body = try await RequestBody(of: request)
-        let change = try await accounts.changePassword(
-            userID: caller.userID, current: body.text("current"), new: body.text("new"), sparing: caller.sessionID)
+        if caller.isByCookie { try body.requireJSON() }
+        let change = try await authenticator.changePassword(
+            userID: caller.userID, current: body.text("current"), new: body.text("new"), sparing: caller.sessionID,
+            from: clientAddress(request, context))
         switch change {
-        case .done: return .noContent
+        case .done(let ending):
+            sessions.didEnd(ending)
+            return .noContent
         case .wrongPassword: throw APIError.invalidGrant("the current password is wrong")
         case .unusablePassword:
             throw APIError.invalidRequest("the new password is empty, longer than 1024 bytes or has control characters")
         }
     }
 
+    // MARK: What the caller has
+
     @Sendable private func me(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
-        .json(try await authentication.requiredCaller(request).payload)
+        .json(try await authentication.caller(request).payload)
     }
 
-    private static func response(_ pair: Sessions.TokenPair) -> Response {
-        .json([
-            "access_token": .string(pair.accessToken.text), "token_type": "Bearer",
-            "expires_in": .integer(pair.accessToken.expiresIn), "refresh_token": .string(pair.refreshToken),
-            "scope": .string(pair.scopes.joined(separator: " ")),
-        ])
+    @Sendable private func listSessions(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
+        let caller = try await authentication.caller(request)
+        let records = try await sessions.sessions(of: caller).map { record in
+            var members = record.members
+            members["current"] = .bool(record.id == caller.sessionID)
+            return JSONValue.object(members)
+        }
+        return .json(JSONValue.array(records).json)
+    }
+
+    @Sendable private func endSession(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
+        let caller = try await authentication.caller(request)
+        let id = try context.parameters.require("id")
+        guard try await sessions.end(sessionID: id, of: caller, from: origin(request, context)) else {
+            throw APIError.notFound
+        }
+        var response = Response.noContent
+        if caller.isByCookie, id == caller.sessionID { cookies.clear(in: &response) }
+        return response
     }
 }

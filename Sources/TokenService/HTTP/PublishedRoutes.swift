@@ -10,12 +10,16 @@ struct PublishedRoutes: Sendable {
     let jwksMaxAge: Duration
     let keys: KeyService
     let database: any Database
+    let statusLists: StatusLists
+    let statusTTL: Duration
+    let now: @Sendable () -> Instant
 
     var routes: [Route] {
         [
             Route(.get, "/.well-known/jwks.json", jwks),
             Route(.get, "/.well-known/oauth-authorization-server", metadata),
             Route(.get, "/.well-known/openid-configuration", metadata),
+            Route(.get, "/status-lists/{id}", statusList),
             Route(.get, "/health/live") { _, _ in .json(["status": "live"]) },
             Route(.get, "/health/ready", ready),
         ]
@@ -23,7 +27,9 @@ struct PublishedRoutes: Sendable {
 
     @Sendable private func jwks(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
         let view = try keys.current()
-        return published(view.jwks, entityTag: view.entityTag, for: request)
+        return .published(
+            ByteBuffer(bytes: view.jwks), type: "application/json", entityTag: view.entityTag,
+            maxAge: jwksMaxAge.components.seconds, for: request)
     }
 
     /// RFC 8414, true of what is served.
@@ -35,28 +41,19 @@ struct PublishedRoutes: Sendable {
             "response_types_supported": [], "grant_types_supported": [],
         ]
         let body = document.json
-        return published(body, entityTag: "\"\(Base64URL.encode(try SHA256.hash(body).prefix(16)))\"", for: request)
+        return .published(
+            ByteBuffer(bytes: body), type: "application/json", entityTag: try Response.entityTag(of: body),
+            maxAge: jwksMaxAge.components.seconds, for: request)
     }
 
-    private func published(_ body: [UInt8], entityTag: String, for request: Request) -> Response {
-        var headers: HTTPFields = [
-            .eTag: entityTag, .cacheControl: "public, max-age=\(jwksMaxAge.components.seconds)",
-            .accessControlAllowOrigin: "*",
-        ]
-        if Self.matches(request.headers[values: .ifNoneMatch], entityTag) {
-            return Response(status: .notModified, headers: headers)
-        }
-        headers[.contentType] = "application/json"
-        return Response(
-            status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
-    }
-
-    /// If-None-Match (RFC 9110 section 13.1.2) compares weakly.
-    private static func matches(_ fields: [String], _ entityTag: String) -> Bool {
-        fields.flatMap { $0.split(separator: ",") }.contains { field in
-            let tag = field.drop { $0 == " " || $0 == "\t" }
-            return tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag).hasPrefix(entityTag)
-        }
+    /// The Token Status List draft, section 8.1.
+    @Sendable private func statusList(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
+        let document = try await statusLists.document(context.parameters.require("id"))
+        guard let document else { throw APIError.notFound }
+        let age = (now() - document.builtAt).components.seconds
+        return .published(
+            document.body, type: "application/statuslist+jwt", entityTag: document.entityTag,
+            maxAge: max(0, statusTTL.components.seconds - age), for: request)
     }
 
     @Sendable private func ready(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {

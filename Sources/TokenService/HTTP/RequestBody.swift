@@ -7,6 +7,7 @@ internal import NIOCore
 /// The members of a request's body, JSON or form.
 struct RequestBody {
     private let members: JSONObject
+    private let isForm: Bool
 
     /// The largest body, in bytes.
     static let maximumSize = 64 * 1024
@@ -20,12 +21,14 @@ struct RequestBody {
     /// - Throws: ``APIError`` with status 400, 408, 413 or 415.
     init(of request: Request) async throws {
         let bytes = try await Self.collect(request)
+        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
+            .lowercased()
+        isForm = type != nil && type != "application/json"
         guard !bytes.isEmpty else {
             members = [:]
             return
         }
-        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
-        switch type?.lowercased() {
+        switch type {
         case "application/json":
             do {
                 members = try JSONObject(json: bytes)
@@ -84,6 +87,26 @@ struct RequestBody {
             members[name] = .string(value)
         }
         return members
+    }
+
+    /// Whether the answer goes into cookies rather than into the body.
+    ///
+    /// - Throws: ``APIError``, also where that was asked for in a form: pages of any site can send one.
+    var isDeliveredByCookie: Bool {
+        get throws {
+            switch try optionalText("delivery") {
+            case nil, "body": return false
+            case "cookie":
+                try requireJSON()
+                return true
+            default: throw APIError.invalidRequest("delivery is body or cookie")
+            }
+        }
+    }
+
+    /// - Throws: ``APIError`` with status 415 for a form.
+    func requireJSON() throws {
+        if isForm { throw APIError.unsupportedType("application/json") }
     }
 
     /// - Throws: ``APIError`` where the member is there and isn't a string.

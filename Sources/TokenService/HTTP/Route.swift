@@ -9,6 +9,7 @@ struct Route: Sendable {
     typealias Handler = @Sendable (Request, ServiceRequestContext) async throws -> Response
 
     let method: HTTPRequest.Method
+    /// Parts in braces stand for anything: `/auth/sessions/{id}`.
     let path: String
     let handler: Handler
 
@@ -20,30 +21,57 @@ struct Route: Sendable {
 
     /// A router of some routes. GET answers HEAD, too; any other method at a path that is there is told which ones are
     /// allowed.
-    static func router(_ routes: [Route]) -> Router<ServiceRequestContext> {
+    static func router(_ routes: [Route], origins: Origins) -> Router<ServiceRequestContext> {
         var routes = routes
         for route in routes where route.method == .get {
             routes.append(Route(.head, route.path, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
-        router.add(
-            middleware: ErrorResponses(
-                methods: Dictionary(grouping: routes, by: \.path).mapValues { $0.map(\.method) }))
+        router.add(middleware: Answers(paths: Paths(routes), origins: origins))
         for route in routes { router.on(RouterPath(route.path), method: route.method, use: route.handler) }
         return router
     }
 }
 
-/// Turns every error into an answer in OAuth's form.
-private struct ErrorResponses: RouterMiddleware {
-    /// The methods at each path.
-    let methods: [String: [HTTPRequest.Method]]
+/// The methods at each path.
+private struct Paths: Sendable {
+    private var methods: [String: [HTTPRequest.Method]] = [:]
+    private var patterns: [(parts: [Substring], methods: [HTTPRequest.Method])] = []
+
+    init(_ routes: [Route]) {
+        for (path, routes) in Dictionary(grouping: routes, by: \.path) {
+            let allowed = routes.map(\.method)
+            if path.contains("{") { patterns.append((Self.parts(path), allowed)) } else { methods[path] = allowed }
+        }
+    }
+
+    private static func parts(_ path: String) -> [Substring] {
+        path.split(separator: "/", omittingEmptySubsequences: false)
+    }
+
+    /// The methods at the path of a request, spelt as it is served: the router takes other spellings, too, which a rule of
+    /// a proxy may not know.
+    func methods(at path: String) -> [HTTPRequest.Method]? {
+        if let methods = methods[path] { return methods }
+        let parts = Self.parts(path)
+        return patterns.first { pattern in
+            pattern.parts.count == parts.count
+                && zip(pattern.parts, parts).allSatisfy { $0.hasPrefix("{") ? !$1.isEmpty : $0 == $1 }
+        }?.methods
+    }
+}
+
+/// Turns every error into an answer in OAuth's form, and lets pages of other origins read what they may.
+private struct Answers: RouterMiddleware {
+    let paths: Paths
+    let origins: Origins
 
     func handle(
         _ request: Request, context: ServiceRequestContext,
         next: (Request, ServiceRequestContext) async throws -> Response
     ) async throws -> Response {
-        let response = await answer(request, context, next)
+        var response = await answer(request, context, next)
+        origins.share(&response, with: request)
         // An error has a body of its own, which HEAD must not get.
         return request.method == .head ? response.createHeadResponse() : response
     }
@@ -52,18 +80,22 @@ private struct ErrorResponses: RouterMiddleware {
         _ request: Request, _ context: ServiceRequestContext,
         _ next: (Request, ServiceRequestContext) async throws -> Response
     ) async -> Response {
-        // The router takes other spellings of a path, too, which a rule of a proxy may not know.
-        guard let allowed = methods[request.uri.path] else { return APIError.notFound.response }
+        guard let allowed = paths.methods(at: request.uri.path) else { return APIError.notFound.response }
+        if let preflight = origins.preflight(request, methods: allowed) { return preflight }
         do {
             return try await next(request, context)
         } catch let error as APIError {
             return error.response
         } catch let error as HTTPError where error.status == .notFound {
             return APIError.methodNotAllowed(allowed).response
+        } catch let error as LogInLimiter.Exceeded {
+            return APIError.tooManyAttempts(retryAfter: error.retryAfter).response
         } catch is PasswordHasher.Overloaded {
             return APIError.unavailable("too many log-ins at once").response
         } catch is TokenIssuer.NoSigningKey {
             return APIError.unavailable("no key can sign now", retryAfter: 5).response
+        } catch is StatusLists.Stale {
+            return APIError.unavailable("the database can't tell now which sessions were ended").response
         } catch let error as StorageError where error.code == .unavailable {
             context.logger.error("\(error)")
             return APIError.unavailable("the database can't be used now").response

@@ -1,10 +1,14 @@
 internal import JOSE
-internal import Storage
+public import Storage
 
 /// The sessions in the database: one row each, however often it is refreshed.
-struct SessionStore: Sendable {
-    private let database: any Database
-    private let lifetimes: SessionLifetimes
+public struct SessionStore: Sendable {
+    let database: any Database
+    let lifetimes: SessionLifetimes
+
+    public init(database: any Database, settings: Settings) {
+        self.init(database: database, lifetimes: settings.sessionLifetimes)
+    }
 
     init(database: any Database, lifetimes: SessionLifetimes) {
         self.database = database
@@ -14,145 +18,113 @@ struct SessionStore: Sendable {
     /// Stores the session of a log-in, unless the user was disabled or got another password since it was checked.
     ///
     /// - Returns: whether it was stored.
-    func insert(_ token: RefreshToken, user: User, scopes: [String], from origin: SessionOrigin, at now: Instant)
-        async throws
-        -> Bool
-    {
+    func insert(
+        _ token: RefreshToken, _ grant: SessionGrant, from origin: SessionOrigin, audit: AuditRecord, at now: Instant
+    ) async throws -> Bool {
         let seedHash = try token.seedHash
         let expiresAt = now + lifetimes.total
         return try await database.write { connection in
-            try connection.execute(
+            let isStored = try connection.execute(
                 """
                 INSERT INTO sessions
-                    (id, user_id, generation, seed_hash, scopes, created_at, advanced_at, expires_at, address, user_agent)
-                SELECT $1, id, $2, $3, $4, $5, $5, $6, $7, $8 FROM users
+                    (id, user_id, generation, seed_hash, scopes, created_at, advanced_at, expires_at, address, user_agent,
+                    status_list, status_index, tokens_until)
+                SELECT $1, id, $2, $3, $4, $5, $5, $6, $7, $8, $11, $12, $13 FROM users
                 WHERE id = $9 AND credential_version = $10 AND disabled_at IS NULL
                 """,
                 [
-                    .text(token.sessionName), .integer(token.generation), .bytes(seedHash),
-                    .text(scopes.joined(separator: " ")), .integer(now.microseconds), .integer(expiresAt.microseconds),
-                    .text(origin.address), .text(origin.userAgent), .text(user.id), .integer(user.credentialVersion),
-                ]) == 1
+                    .text(grant.sessionID), .integer(token.generation), .bytes(seedHash),
+                    .text(grant.scopes.joined(separator: " ")), .integer(now.microseconds),
+                    .integer(expiresAt.microseconds), .text(origin.address), .text(origin.userAgent),
+                    .text(grant.user.id), .integer(grant.user.credentialVersion), .text(grant.status.list),
+                    .integer(Int64(grant.status.index)), .integer(grant.tokensUntil.microseconds),
+                ])
+            guard isStored == 1 else { return false }
+            try audit.insert(in: connection)
+            return true
         }
+    }
+
+    /// The grant of a session that begins.
+    func grant(_ token: RefreshToken, to user: User, scopes: [String], status: StatusReference, at now: Instant)
+        -> SessionGrant
+    {
+        SessionGrant(
+            sessionID: token.sessionName, user: user, scopes: scopes, status: status,
+            tokensUntil: lifetimes.tokensUntil(from: now), refreshableUntil: now + min(lifetimes.total, lifetimes.idle))
     }
 
     /// How a refresh ended.
     enum Refresh: Sendable {
         /// The session went a step ahead.
-        case advanced(User, scopes: [String])
+        case advanced(SessionGrant)
         /// The token had been used a moment ago: the same answer again, and nothing changes.
-        case repeated(User, scopes: [String])
+        case repeated(SessionGrant)
         /// The row was behind the token: the store was restored from an older copy. It has caught up.
-        case caughtUp(User, scopes: [String])
+        case caughtUp(SessionGrant, AuditRecord)
         /// A used token came back too late: the session was ended.
-        case reused
+        case reused([StatusBit], AuditRecord)
         /// There is no such session any more.
         case refused
     }
 
     /// Uses up a refresh token: a compare-and-set on the row's generation, which one of several callers wins.
-    func refresh(_ token: RefreshToken, at now: Instant) async throws -> Refresh {
+    func refresh(_ token: RefreshToken, from origin: SessionOrigin, at now: Instant) async throws -> Refresh {
         let seedHash = try token.seedHash
         let idleSince = now - lifetimes.idle
         return try await database.write { [lifetimes] connection in
             let live: [SQLValue] = [
                 .text(token.sessionName), .bytes(seedHash), .integer(now.microseconds),
                 .integer(idleSince.microseconds),
-                .integer(token.generation),
             ]
             func advance(where generation: String) throws -> Row? {
                 try connection.query(
                     """
-                    UPDATE sessions SET generation = CAST($5 AS BIGINT) + 1, advanced_at = $3
+                    UPDATE sessions SET generation = CAST($5 AS BIGINT) + 1, advanced_at = $3, tokens_until = $6
                     WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
                         AND \(generation)
-                    RETURNING user_id, scopes
-                    """, live
+                    RETURNING \(Self.grantColumns)
+                    """,
+                    live + [.integer(token.generation), .integer(lifetimes.tokensUntil(from: now).microseconds)]
                 ).first
             }
-            func user(_ row: Row, _ outcome: (User, [String]) -> Refresh) throws -> Refresh {
+            func granted(_ row: Row, _ outcome: (SessionGrant) throws -> Refresh) throws -> Refresh {
                 let rows = try connection.query(
                     "SELECT \(User.columns) FROM users WHERE id = $1 AND disabled_at IS NULL",
                     [.text(row.text("user_id"))])
                 guard let user = try rows.first.map(User.init) else { return .refused }
-                let granted = try row.text("scopes").split(separator: " ").map(String.init)
-                return outcome(user, granted.filter(user.scopes.contains))
+                return try outcome(SessionGrant(row, of: token, user: user, lifetimes))
             }
-            if let row = try advance(where: "generation = $5") { return try user(row) { .advanced($0, scopes: $1) } }
-            if let row = try advance(where: "generation < $5") { return try user(row) { .caughtUp($0, scopes: $1) } }
+            func audit(_ outcome: AuditRecord.Outcome, _ row: Row) throws -> AuditRecord {
+                let record = AuditRecord(
+                    .refresh, outcome, by: .user(nil, address: origin.address), subject: try row.text("user_id"),
+                    session: token.sessionName, at: now)
+                try record.insert(in: connection)
+                return record
+            }
+            if let row = try advance(where: "generation = $5") { return try granted(row) { .advanced($0) } }
+            if let row = try advance(where: "generation < $5") {
+                return try granted(row) { .caughtUp($0, try audit(.ahead, row)) }
+            }
             let row = try connection.query(
                 """
-                SELECT user_id, scopes, generation, advanced_at FROM sessions
+                SELECT \(Self.grantColumns), generation FROM sessions
                 WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
-                """, Array(live.dropLast())
+                """, live
             ).first
             guard let row else { return .refused }
             let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
             // A clock that runs behind the one that advanced the row counts as within the grace.
-            if try row.integer("generation") == token.generation + 1,
-                now < advancedAt + lifetimes.grace
-            {
-                return try user(row) { .repeated($0, scopes: $1) }
+            if try row.integer("generation") == token.generation + 1, now < advancedAt + lifetimes.grace {
+                return try granted(row) { .repeated($0) }
             }
-            try Self.end(.session(token.sessionName), reason: .reused, at: now, in: connection)
-            return .reused
+            let bits = try Self.end(.session(token.sessionName), reason: .reused, at: now, in: connection)
+            return .reused(bits, try audit(.reused, row))
         }
     }
 
-    /// Ends the session of a refresh token of any generation, or all of its user's.
-    func end(_ token: RefreshToken, everywhere: Bool, at now: Instant) async throws {
-        let seedHash = try token.seedHash
-        try await database.write { connection in
-            let row = try connection.query(
-                "SELECT user_id FROM sessions WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3",
-                [.text(token.sessionName), .bytes(seedHash), .integer(now.microseconds)]
-            ).first
-            guard let row else { return }
-            let which: Which = everywhere ? .ofUser(try row.text("user_id"), except: nil) : .session(token.sessionName)
-            try Self.end(which, reason: .loggedOut, at: now, in: connection)
-        }
-    }
-
-    /// Ends sessions. When it returns, no refresh token of theirs works any more, come what may.
-    func end(_ which: Which, reason: EndReason, at now: Instant) async throws {
-        try await database.write { connection in try Self.end(which, reason: reason, at: now, in: connection) }
-    }
-
-    /// Some sessions.
-    enum Which: Sendable {
-        case session(String)
-        case ofUser(String, except: String?)
-    }
-
-    /// Why sessions ended.
-    enum EndReason: String, Sendable {
-        case loggedOut = "logged_out"
-        case reused
-        case passwordChanged = "password_changed"
-        case userDisabled = "user_disabled"
-    }
-
-    static func end(_ which: Which, reason: EndReason, at now: Instant, in connection: any Connection) throws {
-        let parameters: [SQLValue] = [.integer(now.microseconds), .text(reason.rawValue)]
-        let update = "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL AND "
-        switch which {
-        case .session(let id): try connection.execute(update + "id = $3", parameters + [.text(id)])
-        case .ofUser(let id, let spared):
-            try connection.execute(
-                update + "user_id = $3 AND id <> COALESCE($4, '')", parameters + [.text(id), .text(spared)])
-        }
-    }
-
-    /// Forgets sessions whose lifetime is over, some at a time.
-    ///
-    /// - Returns: how many were forgotten.
-    func removeExpired(at now: Instant) async throws -> Int {
-        try await database.write { connection in
-            try connection.execute(
-                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT 1000)",
-                [.integer(now.microseconds)])
-        }
-    }
+    fileprivate static let grantColumns =
+        "user_id, scopes, advanced_at, expires_at, status_list, status_index, tokens_until"
 }
 
 /// How long sessions live.
@@ -163,15 +135,14 @@ struct SessionLifetimes: Sendable {
     let idle: Duration
     /// How long a used refresh token still gets the same answer.
     let grace: Duration
+    /// How long an access token lives.
+    let accessToken: Duration
 
-    init(total: Duration, idle: Duration, grace: Duration) {
-        self.total = total
-        self.idle = idle
-        self.grace = grace
-    }
+    /// What the access tokens that come of one refresh token don't outlive; an answer may be repeated within the grace.
+    func tokensUntil(from now: Instant) -> Instant { now + grace + accessToken }
 }
 
-/// Where a log-in came from.
+/// Where a request came from.
 struct SessionOrigin: Sendable {
     let address: String?
     let userAgent: String?
@@ -179,5 +150,19 @@ struct SessionOrigin: Sendable {
     init(address: String?, userAgent: String?) {
         self.address = address
         self.userAgent = userAgent.map { String(decoding: $0.utf8.prefix(256), as: UTF8.self) }
+    }
+}
+
+extension SessionGrant {
+    /// What a session's row grants its user.
+    fileprivate init(_ row: Row, of token: RefreshToken, user: User, _ lifetimes: SessionLifetimes) throws {
+        let granted = try row.text("scopes").split(separator: " ").map(String.init)
+        let expiresAt = Instant(microseconds: try row.integer("expires_at"))
+        let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
+        self.init(
+            sessionID: token.sessionName, user: user, scopes: granted.filter(user.scopes.contains),
+            status: StatusReference(list: try row.text("status_list"), index: Int(try row.integer("status_index"))),
+            tokensUntil: Instant(microseconds: try row.integer("tokens_until")),
+            refreshableUntil: min(expiresAt, advancedAt + lifetimes.idle))
     }
 }

@@ -7,64 +7,71 @@ struct Sessions: Sendable {
     private let store: SessionStore
     private let coder: RefreshTokenCoder
     private let issuer: TokenIssuer
+    private let indexes: StatusIndexes
+    private let statusLists: StatusLists
+    private let audit: AuditLog
     private let now: @Sendable () -> Instant
-    private let logger: Logger
 
     init(
-        store: SessionStore, secret: MasterSecret, issuer: TokenIssuer, now: @escaping @Sendable () -> Instant,
-        logger: Logger
-    ) throws {
+        store: SessionStore, coder: RefreshTokenCoder, issuer: TokenIssuer, indexes: StatusIndexes,
+        statusLists: StatusLists, audit: AuditLog, now: @escaping @Sendable () -> Instant
+    ) {
         self.store = store
-        coder = try RefreshTokenCoder(secret: secret)
+        self.coder = coder
         self.issuer = issuer
+        self.indexes = indexes
+        self.statusLists = statusLists
+        self.audit = audit
         self.now = now
-        self.logger = logger
     }
 
     /// What a log-in or a refresh answers.
     struct TokenPair: Sendable {
         let accessToken: IssuedToken
         let refreshToken: String
+        /// How long the refresh token is good for, in seconds.
+        let refreshExpiresIn: Int64
         let scopes: [String]
     }
 
-    private func pair(_ token: RefreshToken, _ user: User, _ scopes: [String], at now: Instant) throws -> TokenPair {
+    private func pair(_ token: RefreshToken, _ grant: SessionGrant, at now: Instant) throws -> TokenPair {
         TokenPair(
-            accessToken: try issuer.issue(to: user, sessionID: token.sessionName, scopes: scopes, at: now),
-            refreshToken: try coder.text(of: token), scopes: scopes)
+            accessToken: try issuer.issue(grant, at: now), refreshToken: try coder.text(of: token),
+            refreshExpiresIn: max(0, (grant.refreshableUntil - now).components.seconds), scopes: grant.scopes)
     }
 
     /// Starts a session for a user who was authenticated.
     ///
     /// - Returns: `nil` where the user was disabled or got another password in the meantime.
     func begin(for user: User, scopes: [String], from origin: SessionOrigin) async throws -> TokenPair? {
+        let status = try await indexes.next()
         let now = now()
         let token = RefreshToken(sessionID: try randomBytes(16), generation: 1, seed: try randomBytes(16))
+        let grant = store.grant(token, to: user, scopes: scopes, status: status, at: now)
         // The signature first: without a key there is no session either.
-        let pair = try pair(token, user, scopes, at: now)
-        return try await store.insert(token, user: user, scopes: scopes, from: origin, at: now) ? pair : nil
+        let pair = try pair(token, grant, at: now)
+        let actor = AuditActor.user(user.id, address: origin.address)
+        let record = AuditRecord(.logIn, by: actor, subject: user.id, session: token.sessionName, at: now)
+        guard try await store.insert(token, grant, from: origin, audit: record, at: now) else { return nil }
+        audit.tell(record)
+        return pair
     }
 
     /// The next pair for a refresh token; `nil` where it is refused.
-    func refresh(_ text: String) async throws -> TokenPair? {
+    func refresh(_ text: String, from origin: SessionOrigin) async throws -> TokenPair? {
         guard let token = try coder.read(text) else { return nil }
         // Without a key that signs, the token isn't used up.
-        try issuer.checkReadiness()
+        _ = try issuer.keyID()
         let now = now()
-        switch try await store.refresh(token, at: now) {
-        case .advanced(let user, let scopes), .repeated(let user, let scopes):
-            return try pair(token.successor, user, scopes, at: now)
-        case .caughtUp(let user, let scopes):
-            logger.warning(
-                """
-                a refresh token is ahead of its session: the database was restored from an older copy; endings since \
-                that copy are lost
-                """,
-                metadata: ["sid": "\(token.sessionName)", "user": "\(user.id)"])
-            return try pair(token.successor, user, scopes, at: now)
-        case .reused:
-            logger.warning(
-                "a used refresh token came back: the session was ended", metadata: ["sid": "\(token.sessionName)"])
+        switch try await store.refresh(token, from: origin, at: now) {
+        case .advanced(let grant), .repeated(let grant): return try pair(token.successor, grant, at: now)
+        case .caughtUp(let grant, let record):
+            audit.tell(record)
+            await indexes.startNewList()
+            return try pair(token.successor, grant, at: now)
+        case .reused(let bits, let record):
+            statusLists.set(bits)
+            audit.tell(record)
             return nil
         case .refused: return nil
         }
@@ -73,15 +80,55 @@ struct Sessions: Sendable {
     /// Ends the session of a refresh token of any generation, or all of its user's.
     ///
     /// - Returns: whether the token is one of ours.
-    func end(refreshToken text: String, everywhere: Bool) async throws -> Bool {
+    func end(refreshToken text: String, everywhere: Bool, from origin: SessionOrigin) async throws -> Bool {
         guard let token = try coder.read(text) else { return false }
-        try await store.end(token, everywhere: everywhere, at: now())
+        let now = now()
+        let ending = try await store.end(
+            token, everywhere: everywhere,
+            audit: { userID in
+                AuditRecord(
+                    everywhere ? .logOutEverywhere : .logOut, by: .user(userID, address: origin.address),
+                    subject: userID, session: token.sessionName, at: now)
+            }, at: now)
+        didEnd(ending)
         return true
     }
 
     /// Ends the session of an access token, or all of its user's.
-    func end(sessionID: String, userID: String, everywhere: Bool) async throws {
-        try await store.end(
-            everywhere ? .ofUser(userID, except: nil) : .session(sessionID), reason: .loggedOut, at: now())
+    func end(_ caller: Caller, everywhere: Bool, from origin: SessionOrigin) async throws {
+        try await end(
+            everywhere ? .ofUser(caller.userID, except: nil) : .session(caller.sessionID),
+            everywhere ? .logOutEverywhere : .logOut, session: caller.sessionID, by: caller, from: origin)
+    }
+
+    /// Ends one of the caller's sessions.
+    ///
+    /// - Returns: whether it is one of theirs.
+    func end(sessionID: String, of caller: Caller, from origin: SessionOrigin) async throws -> Bool {
+        guard try await store.hasSession(sessionID, ofUser: caller.userID) else { return false }
+        try await end(.session(sessionID), .sessionEnded, session: sessionID, by: caller, from: origin)
+        return true
+    }
+
+    private func end(
+        _ which: SessionStore.Which, _ event: AuditRecord.Event, session: String, by caller: Caller,
+        from origin: SessionOrigin
+    ) async throws {
+        let now = now()
+        let record = AuditRecord(
+            event, by: .user(caller.userID, address: origin.address), subject: caller.userID, session: session, at: now)
+        didEnd(try await store.end(which, reason: .loggedOut, audit: record, at: now))
+    }
+
+    /// What was made durable counts on this node at once.
+    func didEnd(_ ending: SessionStore.Ending?) {
+        guard let ending else { return }
+        statusLists.set(ending.bits)
+        audit.tell(ending.record)
+    }
+
+    /// The caller's live sessions.
+    func sessions(of caller: Caller) async throws -> [SessionRecord] {
+        try await store.sessions(ofUser: caller.userID, at: now())
     }
 }

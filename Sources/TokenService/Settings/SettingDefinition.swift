@@ -36,10 +36,19 @@ public struct SettingDefinition: Sendable {
         .init("refresh-token-lifetime", "30d", "How long a session lasts at the most."),
         .init("refresh-token-idle-lifetime", "14d", "How long a session lasts without a refresh."),
         .init("refresh-grace", "30s", "How long the last refresh token still gets the same answer, 0 to 5m."),
+        .init("status-ttl", "10s", "How long verifiers may keep a status list, 1s to 1h."),
         .init("clock-leeway", "30s", "How far clocks may differ."),
         .init("password-memory", "19MiB", "What Argon2id uses for a password, 1MiB to 1GiB."),
         .init("password-iterations", "2", "How often Argon2id goes over it, 1 to 64."),
         .init("password-concurrency", nil, "How many passwords are checked at once. (default: the number of cores)"),
+        .init(
+            "log-in-rate", "10/m",
+            "How many failed log-ins there may be for an account from one network, and from a network over all accounts."
+        ),
+        .init(
+            "trusted-proxies", nil, "The proxies that may set X-Forwarded-For: addresses and networks. (default: none)"),
+        .init("cors-origins", nil, "The web origins whose pages may use /auth and /oauth2. (default: none)"),
+        .init("audit-retention", "365d", "How long the audit log is kept."),
         .init("allow-plain-http", "off", "Serve plain HTTP on a non-loopback address: on or off."),
         .init("log-level", "info", "trace, debug, info, notice, warning, error or critical."),
         .init("log-format", nil, "text or json. (default: text on a terminal, else json)"),

@@ -114,7 +114,7 @@ public struct SettingValues: Sendable {
             else {
                 return nil
             }
-            guard name == "algorithms" else {
+            guard ["algorithms", "trusted-proxies", "cors-origins"].contains(name) else {
                 throw ServiceError(.configuration, "\(name): a list (from \(origin)), where one text is meant")
             }
             return elements.joined(separator: ",")

@@ -21,6 +21,14 @@ public struct Settings: Sendable {
     public let refreshTokenLifetime: Duration
     public let refreshTokenIdleLifetime: Duration
     public let refreshGrace: Duration
+    /// How long verifiers may keep a status list.
+    public let statusTTL: Duration
+    /// How many failed log-ins there may be.
+    let logInRate: AttemptRate
+    let trustedProxies: [IPAddress.Range]
+    /// As browsers spell them.
+    let corsOrigins: [String]
+    public let auditRetention: Duration
     public let passwordCost: PasswordCost
     public let passwordConcurrency: Int
     public let logLevel: Logger.Level
@@ -60,6 +68,20 @@ public struct Settings: Sendable {
         refreshTokenIdleLifetime = try reader.duration(
             "refresh-token-idle-lifetime", .seconds(1)...SettingReader.longest)
         refreshGrace = try reader.duration("refresh-grace", .zero...(.seconds(300)))
+        statusTTL = try reader.duration("status-ttl", .seconds(1)...(.seconds(3600)))
+        guard statusTTL <= keySchedule.tokenLifetime else {
+            throw ServiceError(
+                .configuration,
+                "status-ttl: a status list is good for access-token-lifetime: set it to that or less")
+        }
+        logInRate = try reader.read("log-in-rate", "a number of attempts a time, as 10/m", AttemptRate.init)
+        trustedProxies = try reader.list("trusted-proxies", "addresses or networks with commas between them") {
+            IPAddress.Range($0)
+        }
+        corsOrigins = try reader.list("cors-origins", "origins as https://app.example with commas between them") {
+            Origins.origin(of: $0) == $0 ? $0 : nil
+        }
+        auditRetention = try reader.duration("audit-retention", .seconds(1)...SettingReader.longest)
         passwordCost = PasswordCost(
             memory: try reader.read("password-memory", "1MiB to 1GiB") {
                 SettingText.memory($0).flatMap { (1024...1024 * 1024).contains($0) ? $0 : nil }
@@ -97,6 +119,12 @@ public struct Settings: Sendable {
                     + "can be read on the way: listen on 127.0.0.1, or set allow-plain-http to on behind a proxy with TLS"
             )
         }
+    }
+
+    var sessionLifetimes: SessionLifetimes {
+        SessionLifetimes(
+            total: refreshTokenLifetime, idle: refreshTokenIdleLifetime, grace: refreshGrace,
+            accessToken: keySchedule.tokenLifetime)
     }
 
     /// The issuer of a server with these settings; with port 0 only the server itself knows.
@@ -138,6 +166,17 @@ private struct SettingReader {
             throw ServiceError(.configuration, "\(name) isn't set")
         }
         return value
+    }
+
+    /// The elements of a text with commas between them; none where it isn't set, or is empty or `none`.
+    func list<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws -> [Value] {
+        try optional(name, expected) { text -> [Value]? in
+            guard !text.isEmpty, text != "none" else { return [] }
+            let elements = text.split(separator: ",", omittingEmptySubsequences: false)
+                .map { parse($0.trimmingCharacters(in: .whitespaces)) }
+            let parsed = elements.compactMap(\.self)
+            return parsed.count == elements.count ? parsed : nil
+        } ?? []
     }
 
     func number(_ name: String, _ range: ClosedRange<Int>) throws -> Int {

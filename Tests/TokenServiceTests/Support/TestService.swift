@@ -8,6 +8,8 @@ import Logging
 import NIOCore
 import Storage
 import Synchronization
+import Testing
+import TokenVerifier
 
 @testable import TokenService
 
@@ -53,7 +55,7 @@ final class TestService {
     let database: CountingDatabase
     let accounts: Accounts
     let secret: MasterSecret
-    private let server: TokenServer
+    let server: TokenServer
     private let router: Router<ServiceRequestContext>
     /// What the clock said when the server looked at its stores last, as it does by itself when it runs.
     private var looked: Instant
@@ -67,7 +69,8 @@ final class TestService {
         let defaults = [
             "keys": path("keys"), "database": "sqlite:" + path("db.sqlite"),
             "master-secret-file": path("master.secret"),
-            "algorithms": "ES256", "password-memory": "1MiB", "password-iterations": "1", "log-format": "text",
+            "algorithms": "ES256", "log-in-rate": "1000/m", "password-memory": "1MiB", "password-iterations": "1",
+            "log-format": "text",
             "log-level": "critical",
         ]
         settings = try Settings(
@@ -79,14 +82,14 @@ final class TestService {
         let now: @Sendable () -> Instant = { [clock] in clock.now }
         accounts = Accounts(
             users: UserStore(database: database),
-            hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1),
-            now: now)
+            hasher: PasswordHasher(cost: settings.passwordCost, concurrency: 1), actor: .operatorNamed("test"), now: now
+        )
         server = try await TokenServer(
             settings: settings, secret: secret, database: database,
             keyStore: await installation.keyStore(secret: secret),
             now: now, logger: logger)
         looked = clock.now
-        router = try server.router(listeningAt: Self.url)
+        router = try await server.router(listeningAt: Self.url)
     }
 
     deinit {
@@ -118,7 +121,8 @@ final class TestService {
     ) async throws -> Answer {
         if looked != clock.now {
             looked = clock.now
-            try await server.refresh()
+            // As in the background of a running server, where a failure stops nothing.
+            try? await server.refresh()
         }
         let application = Application(router: router, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         var headers = headers
@@ -157,6 +161,33 @@ final class TestService {
 
     func refresh(_ token: String) async throws -> Answer {
         try await post("/auth/refresh", ["refresh_token": .string(token)])
+    }
+
+    /// Revokes the key that signs, as the command does.
+    func revokeSigningKey() async throws {
+        let store = try FolderKeyStore(path: settings.keys, secret: secret)
+        let administration = KeyAdministration(
+            store: store, planner: KeyPlanner(schedule: settings.keySchedule), now: { [clock] in clock.now })
+        let outcome = try await administration.list()
+        let active = try #require(outcome.ring.active(.es256, at: clock.now))
+        _ = try await administration.revoke(active.keyID, reason: "leaked")
+    }
+
+    /// The records of the audit log.
+    func audit() async throws -> [JSONObject] {
+        let log = AuditLog(database: database, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return try await log.records(since: Instant(microseconds: 0))
+    }
+
+    /// What the published status list says of a token: read anew, as a verifier does that has none yet.
+    func isEnded(_ token: String) async throws -> Bool {
+        let reference = try #require(
+            try JWTClaims(json: JWS(compact: token).payload).members["status"]?.object?["status_list"]?.object)
+        let uri = try #require(reference["uri"]?.string)
+        let answer = try await get(String(uri.dropFirst(Self.url.count)))
+        let jws = try JWS(compact: answer.body, maximumSize: 64 * 1024)
+        let list = try StatusList(try #require(try JSONObject(json: jws.payload)["status_list"]?.object))
+        return list[Int(try #require(reference["idx"]?.integer))] != 0
     }
 
     /// The refresh token of the next pair.

@@ -1,0 +1,74 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+
+/// The web origins whose pages may use the service (RFC 6454; the Fetch standard's CORS protocol).
+struct Origins: Sendable {
+    private let own: String?
+    private let allowed: Set<String>
+
+    /// - Parameters:
+    ///   - issuer: its origin is allowed to send cookies, too.
+    ///   - allowed: origins as browsers spell them.
+    init(issuer: String, allowed: [String]) {
+        own = Self.origin(of: issuer)
+        self.allowed = Set(allowed)
+    }
+
+    /// The origin of a URL as browsers spell it; `nil` for anything but http and https.
+    static func origin(of url: String) -> String? {
+        guard let components = URLComponents(string: url), let scheme = components.scheme?.lowercased(),
+            let defaultPort = ["http": 80, "https": 443][scheme], let host = components.encodedHost?.lowercased(),
+            !host.isEmpty
+        else { return nil }
+        let port = components.port.flatMap { $0 == defaultPort ? nil : ":\($0)" } ?? ""
+        return "\(scheme)://\(host)\(port)"
+    }
+
+    /// Refuses a request that another site's page makes in the user's name.
+    ///
+    /// - Throws: ``APIError`` with status 403.
+    func check(_ request: Request) throws {
+        let origins = request.headers[values: .origin]
+        guard origins.allSatisfy({ $0 == own || allowed.contains($0) }) else { throw APIError.foreignOrigin }
+    }
+
+    /// The allowed origin that a request names.
+    private func allowedOrigin(_ request: Request) -> String? {
+        request.headers[.origin].flatMap { allowed.contains($0) ? $0 : nil }
+    }
+
+    /// Answers the browser's question whether a page may make a request; `nil` for anything else.
+    func preflight(_ request: Request, methods: [HTTPRequest.Method]) -> Response? {
+        guard request.method == .options, request.headers[.origin] != nil,
+            request.headers[.accessControlRequestMethod] != nil
+        else { return nil }
+        var response = Response(status: .noContent)
+        guard Self.areGuarded(request) else {
+            response.headers[.accessControlAllowOrigin] = "*"
+            response.headers[.accessControlAllowHeaders] = "If-None-Match"
+            return response
+        }
+        if allowedOrigin(request) != nil {
+            response.headers[.accessControlAllowMethods] = methods.map(\.rawValue).joined(separator: ", ")
+            response.headers[.accessControlAllowHeaders] = "Authorization, Content-Type"
+            response.headers[.accessControlMaxAge] = "600"
+        }
+        return response
+    }
+
+    /// Whether only pages of some origins may read the answers; what is published anybody may.
+    private static func areGuarded(_ request: Request) -> Bool {
+        request.uri.path.hasPrefix("/auth/") || request.uri.path.hasPrefix("/oauth2/")
+    }
+
+    /// Lets the page of an allowed origin read an answer.
+    func share(_ response: inout Response, with request: Request) {
+        guard Self.areGuarded(request) else { return }
+        response.headers[.vary] = "Origin"
+        guard let origin = allowedOrigin(request) else { return }
+        response.headers[.accessControlAllowOrigin] = origin
+        response.headers[.accessControlAllowCredentials] = "true"
+        response.headers[.accessControlExposeHeaders] = "Retry-After, WWW-Authenticate"
+    }
+}

@@ -1,0 +1,132 @@
+public import JOSE
+internal import Storage
+
+extension SessionStore {
+    /// Ends the session of a refresh token of any generation, or all of its user's.
+    func end(
+        _ token: RefreshToken, everywhere: Bool, audit: @escaping @Sendable (_ userID: String) -> AuditRecord,
+        at now: Instant
+    ) async throws -> Ending? {
+        let seedHash = try token.seedHash
+        return try await database.write { connection in
+            let row = try connection.query(
+                "SELECT user_id FROM sessions WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3",
+                [.text(token.sessionName), .bytes(seedHash), .integer(now.microseconds)]
+            ).first
+            guard let userID = try row?.text("user_id") else { return nil }
+            let which: Which = everywhere ? .ofUser(userID, except: nil) : .session(token.sessionName)
+            let bits = try Self.end(which, reason: .loggedOut, at: now, in: connection)
+            let record = audit(userID)
+            try record.insert(in: connection)
+            return Ending(bits: bits, record: record)
+        }
+    }
+
+    /// Ends sessions. When it returns, no refresh token of theirs works any more, come what may.
+    ///
+    /// - Returns: `nil` where none of them was live.
+    func end(_ which: Which, reason: EndReason, audit: AuditRecord, at now: Instant) async throws -> Ending? {
+        try await database.write { connection in
+            let bits = try Self.end(which, reason: reason, at: now, in: connection)
+            guard !bits.isEmpty else { return nil }
+            try audit.insert(in: connection)
+            return Ending(bits: bits, record: audit)
+        }
+    }
+
+    /// What came of ending sessions.
+    public struct Ending: Sendable {
+        let bits: [StatusBit]
+        let record: AuditRecord
+    }
+
+    /// Some sessions.
+    enum Which: Sendable {
+        case session(String)
+        case ofUser(String, except: String?)
+    }
+
+    /// Why sessions ended.
+    public enum EndReason: String, Sendable {
+        case loggedOut = "logged_out"
+        case reused
+        case passwordChanged = "password_changed"
+        case userDisabled = "user_disabled"
+        case userRemoved = "user_removed"
+        case revoked
+    }
+
+    /// Ends live sessions, and sets the bits of those whose tokens may still be valid, in the caller's transaction.
+    ///
+    /// - Returns: their bits.
+    static func end(_ which: Which, reason: EndReason, at now: Instant, in connection: any Connection) throws
+        -> [StatusBit]
+    {
+        let condition: String
+        let parameters: [SQLValue]
+        switch which {
+        case .session(let id): (condition, parameters) = ("id = $3", [.text(id)])
+        case .ofUser(let id, let spared):
+            (condition, parameters) = ("user_id = $3 AND id <> COALESCE($4, '')", [.text(id), .text(spared)])
+        }
+        let rows = try connection.query(
+            """
+            UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL AND \(condition)
+            RETURNING status_list, status_index, tokens_until
+            """, [.integer(now.microseconds), .text(reason.rawValue)] + parameters)
+        return try rows.map { row in
+            let bit = StatusBit(
+                reference: StatusReference(
+                    list: try row.text("status_list"), index: Int(try row.integer("status_index"))),
+                tokensUntil: Instant(microseconds: try row.integer("tokens_until")))
+            try connection.execute(
+                "INSERT INTO status_bits (list_id, list_index, set_at, tokens_until) VALUES ($1, $2, $3, $4)"
+                    + Self.onSetBit,
+                [
+                    .text(bit.reference.list), .integer(Int64(bit.reference.index)), .integer(now.microseconds),
+                    .integer(bit.tokensUntil.microseconds),
+                ])
+            return bit
+        }
+    }
+
+    /// A bit that is set already stays set for the longer of two times.
+    private static let onSetBit = """
+         ON CONFLICT (list_id, list_index) DO UPDATE SET
+            set_at = excluded.set_at,
+            tokens_until = CASE WHEN excluded.tokens_until > status_bits.tokens_until
+                THEN excluded.tokens_until ELSE status_bits.tokens_until END
+        """
+
+    /// Ends every session there is, in one transaction, and gives up the status lists' free places: after a restore some
+    /// of them may have been handed out already.
+    ///
+    /// - Returns: how many were live.
+    public func endAll(audit: AuditRecord, at now: Instant) async throws -> Int {
+        try await database.write { connection in
+            let count = try connection.execute(
+                "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL",
+                [.integer(now.microseconds), .text(EndReason.revoked.rawValue)])
+            try connection.execute(
+                """
+                INSERT INTO status_bits (list_id, list_index, set_at, tokens_until)
+                SELECT status_list, status_index, $1, MAX(tokens_until) FROM sessions
+                WHERE ended_at = $1 GROUP BY status_list, status_index
+                """ + Self.onSetBit, [.integer(now.microseconds)])
+            try connection.execute("UPDATE status_lists SET leased = size WHERE leased < size")
+            try audit.insert(in: connection)
+            return count
+        }
+    }
+
+    /// Ends the session with an id, or the sessions of a user.
+    ///
+    /// - Returns: how many were live.
+    public func revoke(sessionID: String, audit: AuditRecord, at now: Instant) async throws -> Int {
+        try await end(.session(sessionID), reason: .revoked, audit: audit, at: now)?.bits.count ?? 0
+    }
+
+    public func revoke(userID: String, audit: AuditRecord, at now: Instant) async throws -> Int {
+        try await end(.ofUser(userID, except: nil), reason: .revoked, audit: audit, at: now)?.bits.count ?? 0
+    }
+}

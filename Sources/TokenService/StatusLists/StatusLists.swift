@@ -1,0 +1,210 @@
+internal import Hummingbird
+internal import JOSE
+internal import KeyService
+internal import NIOCore
+internal import Storage
+internal import TokenVerifier
+
+/// The status lists as this node knows and publishes them: which bits are set, in memory, and the signed documents made of
+/// them (Token Status List draft, section 5.1).
+///
+/// It looks at the database every second for what others did; what this node did is there at once. A document is built
+/// once a change or once a `ttl`, however many ask for it.
+final class StatusLists: Sendable {
+    private let store: StatusListStore
+    private let issuer: TokenIssuer
+    /// How long a verifier may keep a list.
+    private let ttl: Duration
+    private let clockLeeway: Duration
+    private let now: @Sendable () -> Instant
+    private let state = Locked(State())
+    /// Held while a document is built, so that one is.
+    private let building = Locked(())
+
+    private struct State {
+        var lists: [String: List] = [:]
+        /// When the database was last asked, with an answer.
+        var seenAt: Instant?
+        var clearedAt = Instant(microseconds: .min)
+    }
+
+    private struct List {
+        var statuses: StatusList
+        /// Until when each set bit counts.
+        var setBits: [Int: Instant] = [:]
+        var isChanged = false
+        var document: Document?
+        /// When it was known to be in the database.
+        var seenAt: Instant
+    }
+
+    /// A list as it is published.
+    struct Document: Sendable {
+        let body: ByteBuffer
+        let entityTag: String
+        let keyID: KeyID
+        let builtAt: Instant
+        let expiresAt: Instant
+    }
+
+    /// How often the database is asked what others set.
+    static let pollInterval = Duration.seconds(1)
+    /// A bit may have been set that much before it is seen: transactions take a while, and clocks differ.
+    private static let overlap = Duration.seconds(90)
+    /// An answer of the database that is older than this isn't built upon.
+    private static let freshness = Duration.seconds(5)
+    /// However often a list changes, it isn't built more often than this.
+    private static let buildInterval = Duration.milliseconds(500)
+
+    init(
+        store: StatusListStore, issuer: TokenIssuer, ttl: Duration, clockLeeway: Duration,
+        now: @escaping @Sendable () -> Instant
+    ) {
+        self.store = store
+        self.issuer = issuer
+        self.ttl = ttl
+        self.clockLeeway = clockLeeway
+        self.now = now
+    }
+
+    // MARK: What is known
+
+    /// Asks the database once what changed.
+    func refresh() async throws {
+        let instant = now()
+        let since = state.withLock { $0.seenAt.map { min($0, instant) - Self.overlap } }
+        let (lists, bits) = try await store.contents(since: since ?? Instant(microseconds: 0))
+        state.withLock { state in
+            for (id, size) in lists { Self.add(id, size: size, at: instant, in: &state) }
+            Self.set(bits, in: &state)
+            state.seenAt = instant
+            if instant >= state.clearedAt + .seconds(60) { clear(at: instant, in: &state) }
+        }
+    }
+
+    /// A list that this node has begun, or goes on to fill.
+    func add(_ id: String) {
+        let instant = now()
+        state.withLock { Self.add(id, size: StatusListStore.size, at: instant, in: &$0) }
+    }
+
+    private static func add(_ id: String, size: Int, at instant: Instant, in state: inout State) {
+        state.lists[id, default: List(statuses: StatusList(count: size), seenAt: instant)].seenAt = instant
+    }
+
+    /// Sets bits that this node has made durable.
+    func set(_ bits: [StatusBit]) { state.withLock { Self.set(bits, in: &$0) } }
+
+    private static func set(_ bits: [StatusBit], in state: inout State) {
+        for bit in bits {
+            let (id, index) = (bit.reference.list, bit.reference.index)
+            guard state.lists[id] != nil, index < state.lists[id]!.statuses.count else { continue }
+            let known = state.lists[id]!.setBits[index]
+            guard known.map({ $0 < bit.tokensUntil }) ?? true else { continue }
+            state.lists[id]!.setBits[index] = bit.tokensUntil
+            if known == nil {
+                state.lists[id]!.statuses[index] = 1
+                state.lists[id]!.isChanged = true
+            }
+        }
+    }
+
+    /// Clears the bits that no token names any more, and drops the lists that nobody needs.
+    private func clear(at instant: Instant, in state: inout State) {
+        state.clearedAt = instant
+        state.lists = state.lists.filter { $0.value.seenAt + issuer.lifetime + clockLeeway * 2 > instant }
+        for id in state.lists.keys {
+            let expired = state.lists[id]!.setBits.filter { $0.value + clockLeeway * 2 <= instant }.map(\.key)
+            for index in expired {
+                state.lists[id]!.setBits[index] = nil
+                state.lists[id]!.statuses[index] = 0
+                state.lists[id]!.isChanged = true
+            }
+        }
+    }
+
+    /// What was asked can't be told: the database has been away for longer than a list is good for.
+    struct Stale: Error {}
+
+    /// Whether a token's bit is set, as far as is known; `nil` for a place that doesn't exist.
+    ///
+    /// - Throws: ``Stale``.
+    func isSet(_ reference: StatusReference) async throws -> Bool? {
+        if let answer = try known(reference) { return answer }
+        // Another node may have begun the list a moment ago.
+        guard isPlausible(reference.list) else { return nil }
+        try await refresh()
+        return try known(reference)
+    }
+
+    private func known(_ reference: StatusReference) throws -> Bool? {
+        let instant = now()
+        return try state.withLock { state in
+            guard let seenAt = state.seenAt, instant < seenAt + issuer.lifetime else { throw Stale() }
+            guard let list = state.lists[reference.list] else { return nil }
+            guard reference.index >= 0, reference.index < list.statuses.count else { return nil }
+            return list.statuses[reference.index] != 0
+        }
+    }
+
+    /// Whether a text could be the id of a list.
+    private func isPlausible(_ id: String) -> Bool { (try? Base64URL.decode(id).count) == 16 }
+
+    // MARK: What is published
+
+    /// The document of a list; `nil` where there is no such list.
+    ///
+    /// - Throws: ``Stale`` where the database is away and the last document has expired.
+    func document(_ id: String) async throws -> Document? {
+        if state.withLock({ $0.lists[id] == nil }) {
+            guard isPlausible(id) else { return nil }
+            try await refreshForUnknownList()
+            guard state.withLock({ $0.lists[id] != nil }) else { return nil }
+        }
+        let keyID = try issuer.keyID()
+        if let document = try current(id, keyID: keyID) { return document }
+        return try building.withLock { _ in try current(id, keyID: keyID) ?? build(id) }
+    }
+
+    /// Looks for a list that another node began; made-up ids cost one query in a tenth of a second at the most.
+    private func refreshForUnknownList() async throws {
+        let seenAt = state.withLock { $0.seenAt }
+        if let seenAt, now() - seenAt < .milliseconds(100), now() >= seenAt { return }
+        try await refresh()
+    }
+
+    /// The document that is there, as long as it needn't be built anew; `nil` where it does.
+    private func current(_ id: String, keyID: KeyID) throws -> Document? {
+        let instant = now()
+        return try state.withLock { state in
+            let isFresh = state.seenAt.map { instant < $0 + Self.freshness } ?? false
+            guard let list = state.lists[id], let document = list.document else {
+                if !isFresh { throw Stale() }
+                return nil
+            }
+            let age = instant - document.builtAt
+            let isCurrent = document.keyID == keyID && age >= .zero && age < ttl
+            if isCurrent, !list.isChanged || age < Self.buildInterval { return document }
+            if isFresh { return nil }
+            // The database is away: the last one is good for as long as it says.
+            guard instant < document.expiresAt else { throw Stale() }
+            return document
+        }
+    }
+
+    private func build(_ id: String) throws -> Document? {
+        let statuses = state.withLock { state -> StatusList? in
+            state.lists[id]?.isChanged = false
+            return state.lists[id]?.statuses
+        }
+        guard let statuses else { return nil }
+        let instant = now()
+        let signed = try issuer.statusList(id, statuses, ttl: ttl, at: instant)
+        let body = Array(signed.text.utf8)
+        let document = Document(
+            body: ByteBuffer(bytes: body), entityTag: try Response.entityTag(of: body), keyID: signed.keyID,
+            builtAt: Instant(seconds: instant.seconds), expiresAt: signed.expiresAt)
+        state.withLock { $0.lists[id]?.document = document }
+        return document
+    }
+}
