@@ -54,13 +54,16 @@ public enum Schema {
                 CREATE TABLE status_bits (
                     list_id TEXT NOT NULL,
                     list_index BIGINT NOT NULL,
-                    set_at BIGINT NOT NULL,
+                    change BIGINT NOT NULL,
                     tokens_until BIGINT NOT NULL,
                     PRIMARY KEY (list_id, list_index)
                 )
                 """,
-                "CREATE INDEX status_bits_by_time ON status_bits (set_at)",
+                "CREATE INDEX status_bits_by_change ON status_bits (change)",
                 "CREATE INDEX status_bits_by_expiry ON status_bits (tokens_until)",
+                // One row: how often bits were set. Who sets some holds it to the commit, so that numbers are in its order.
+                "CREATE TABLE status_changes (id BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
+                "INSERT INTO status_changes (id, number) VALUES (1, 0)",
                 "ALTER TABLE sessions ADD COLUMN status_list TEXT NOT NULL DEFAULT ''",
                 "ALTER TABLE sessions ADD COLUMN status_index BIGINT NOT NULL DEFAULT 0",
                 "ALTER TABLE sessions ADD COLUMN tokens_until BIGINT NOT NULL DEFAULT 0",

@@ -74,29 +74,17 @@ extension SessionStore {
             UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL AND \(condition)
             RETURNING status_list, status_index, tokens_until
             """, [.integer(now.microseconds), .text(reason.rawValue)] + parameters)
+        guard !rows.isEmpty else { return [] }
+        let change = try StatusListStore.nextChange(in: connection)
         return try rows.map { row in
             let bit = StatusBit(
                 reference: StatusReference(
                     list: try row.text("status_list"), index: Int(try row.integer("status_index"))),
                 tokensUntil: Instant(microseconds: try row.integer("tokens_until")))
-            try connection.execute(
-                "INSERT INTO status_bits (list_id, list_index, set_at, tokens_until) VALUES ($1, $2, $3, $4)"
-                    + Self.onSetBit,
-                [
-                    .text(bit.reference.list), .integer(Int64(bit.reference.index)), .integer(now.microseconds),
-                    .integer(bit.tokensUntil.microseconds),
-                ])
+            try StatusListStore.set(bit, change: change, in: connection)
             return bit
         }
     }
-
-    /// A bit that is set already stays set for the longer of two times.
-    private static let onSetBit = """
-         ON CONFLICT (list_id, list_index) DO UPDATE SET
-            set_at = excluded.set_at,
-            tokens_until = CASE WHEN excluded.tokens_until > status_bits.tokens_until
-                THEN excluded.tokens_until ELSE status_bits.tokens_until END
-        """
 
     /// Ends every session there is, in one transaction, and gives up the status lists' free places: after a restore some
     /// of them may have been handed out already.
@@ -107,13 +95,7 @@ extension SessionStore {
             let count = try connection.execute(
                 "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL",
                 [.integer(now.microseconds), .text(EndReason.revoked.rawValue)])
-            try connection.execute(
-                """
-                INSERT INTO status_bits (list_id, list_index, set_at, tokens_until)
-                SELECT status_list, status_index, $1, MAX(tokens_until) FROM sessions
-                WHERE ended_at = $1 GROUP BY status_list, status_index
-                """ + Self.onSetBit, [.integer(now.microseconds)])
-            try connection.execute("UPDATE status_lists SET leased = size WHERE leased < size")
+            try StatusListStore.setBitsOfSessions(endedAt: now, in: connection)
             try audit.insert(in: connection)
             return count
         }

@@ -84,16 +84,70 @@ struct StatusListStore: Sendable {
         return taken
     }
 
-    /// The lists there are, with their sizes, and the bits that were set since an instant.
-    func contents(since instant: Instant) async throws -> (lists: [String: Int], bits: [StatusBit]) {
+    // MARK: Bits
+
+    /// The number of a transaction that sets bits: larger than that of any that was committed before.
+    static func nextChange(in connection: any Connection) throws -> Int64 {
+        try connection.query("UPDATE status_changes SET number = number + 1 WHERE id = 1 RETURNING number")[0]
+            .integer("number")
+    }
+
+    /// Sets a bit in the transaction that ends a session.
+    static func set(_ bit: StatusBit, change: Int64, in connection: any Connection) throws {
+        try connection.execute(
+            "INSERT INTO status_bits (list_id, list_index, change, tokens_until) VALUES ($1, $2, $3, $4) " + onConflict,
+            [
+                .text(bit.reference.list), .integer(Int64(bit.reference.index)), .integer(change),
+                .integer(bit.tokensUntil.microseconds),
+            ])
+    }
+
+    /// Sets the bits of all sessions that were ended at an instant, and gives up the free places of every list: this is how
+    /// a restored database is cleared, in which some of them may have been handed out already.
+    static func setBitsOfSessions(endedAt instant: Instant, in connection: any Connection) throws {
+        try connection.execute(
+            """
+            INSERT INTO status_bits (list_id, list_index, change, tokens_until)
+            SELECT status_list, status_index, CAST($1 AS BIGINT), MAX(tokens_until) FROM sessions
+            WHERE ended_at = $2 GROUP BY status_list, status_index
+            """ + " " + onConflict, [.integer(try nextChange(in: connection)), .integer(instant.microseconds)])
+        try connection.execute("UPDATE status_lists SET leased = size WHERE leased < size")
+    }
+
+    /// A bit that is set already stays set for the longer of two times.
+    private static let onConflict = """
+        ON CONFLICT (list_id, list_index) DO UPDATE SET
+            change = excluded.change,
+            tokens_until = CASE WHEN excluded.tokens_until > status_bits.tokens_until
+                THEN excluded.tokens_until ELSE status_bits.tokens_until END
+        """
+
+    /// What the database holds of status lists.
+    struct Contents: Sendable {
+        /// The lists there are, with their sizes.
+        let lists: [String: Int]
+        /// The bits that were set after some change.
+        let bits: [StatusBit]
+        /// The last change.
+        let change: Int64
+    }
+
+    /// The lists there are, and the bits that were set after a change.
+    func contents(after change: Int64) async throws -> Contents {
         try await database.read { connection in
             let lists = try connection.query("SELECT id, size FROM status_lists").map {
                 (try $0.text("id"), Int(try $0.integer("size")))
             }
-            let bits = try connection.query(
-                "SELECT list_id, list_index, tokens_until FROM status_bits WHERE set_at >= $1",
-                [.integer(instant.microseconds)])
-            return (Dictionary(uniqueKeysWithValues: lists), try bits.map(StatusBit.init))
+            let latest = try connection.query("SELECT number FROM status_changes WHERE id = 1")[0].integer("number")
+            let bits =
+                latest == change
+                ? []
+                : try connection.query(
+                    "SELECT list_id, list_index, tokens_until FROM status_bits WHERE change > $1",
+                    // A database that went back in time has other changes under the same numbers.
+                    [.integer(latest < change ? 0 : change)])
+            return Contents(
+                lists: Dictionary(uniqueKeysWithValues: lists), bits: try bits.map(StatusBit.init), change: latest)
         }
     }
 

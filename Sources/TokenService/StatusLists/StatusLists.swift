@@ -25,7 +25,10 @@ final class StatusLists: Sendable {
         var lists: [String: List] = [:]
         /// When the database was last asked, with an answer.
         var seenAt: Instant?
-        var clearedAt = Instant(microseconds: .min)
+        /// The last change that was seen.
+        var change: Int64 = 0
+        /// When all bits were read last.
+        var readAt = Instant(microseconds: 0)
     }
 
     private struct List {
@@ -49,8 +52,8 @@ final class StatusLists: Sendable {
 
     /// How often the database is asked what others set.
     static let pollInterval = Duration.seconds(1)
-    /// A bit may have been set that much before it is seen: transactions take a while, and clocks differ.
-    private static let overlap = Duration.seconds(90)
+    /// How often all bits are read, rather than what changed.
+    private static let wholeInterval = Duration.seconds(60)
     /// An answer of the database that is older than this isn't built upon.
     private static let freshness = Duration.seconds(5)
     /// However often a list changes, it isn't built more often than this.
@@ -72,13 +75,23 @@ final class StatusLists: Sendable {
     /// Asks the database once what changed.
     func refresh() async throws {
         let instant = now()
-        let since = state.withLock { $0.seenAt.map { min($0, instant) - Self.overlap } }
-        let (lists, bits) = try await store.contents(since: since ?? Instant(microseconds: 0))
+        let (change, isWhole) = state.withLock { state in
+            // Now and then all is read: a database that failed over may have lost changes and numbered others like them.
+            let isWhole = instant < state.readAt || instant >= state.readAt + Self.wholeInterval
+            return (isWhole ? 0 : state.change, isWhole)
+        }
+        let contents = try await store.contents(after: change)
         state.withLock { state in
-            for (id, size) in lists { Self.add(id, size: size, at: instant, in: &state) }
-            Self.set(bits, in: &state)
+            for (id, size) in contents.lists { Self.add(id, size: size, at: instant, in: &state) }
+        }
+        set(contents.bits)
+        state.withLock { state in
             state.seenAt = instant
-            if instant >= state.clearedAt + .seconds(60) { clear(at: instant, in: &state) }
+            state.change = contents.change
+            if isWhole {
+                state.readAt = instant
+                clear(at: instant, in: &state)
+            }
         }
     }
 
@@ -93,9 +106,14 @@ final class StatusLists: Sendable {
     }
 
     /// Sets bits that this node has made durable.
-    func set(_ bits: [StatusBit]) { state.withLock { Self.set(bits, in: &$0) } }
+    func set(_ bits: [StatusBit]) {
+        // A lock for all at once would hold up the requests when a million sessions end.
+        for start in stride(from: 0, to: bits.count, by: 1000) {
+            state.withLock { Self.set(bits[start..<min(start + 1000, bits.count)], in: &$0) }
+        }
+    }
 
-    private static func set(_ bits: [StatusBit], in state: inout State) {
+    private static func set(_ bits: ArraySlice<StatusBit>, in state: inout State) {
         for bit in bits {
             let (id, index) = (bit.reference.list, bit.reference.index)
             guard state.lists[id] != nil, index < state.lists[id]!.statuses.count else { continue }
@@ -111,7 +129,6 @@ final class StatusLists: Sendable {
 
     /// Clears the bits that no token names any more, and drops the lists that nobody needs.
     private func clear(at instant: Instant, in state: inout State) {
-        state.clearedAt = instant
         state.lists = state.lists.filter { $0.value.seenAt + issuer.lifetime + clockLeeway * 2 > instant }
         for id in state.lists.keys {
             let expired = state.lists[id]!.setBits.filter { $0.value + clockLeeway * 2 <= instant }.map(\.key)
