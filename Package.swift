@@ -16,6 +16,7 @@ let package = Package(
     products: [
         .executable(name: "token-service", targets: ["TokenServiceCommand"]),
         .library(name: "TokenVerifier", targets: ["TokenVerifier"]),
+        .library(name: "HummingbirdTokenVerifier", targets: ["HummingbirdTokenVerifier"]),
         .library(name: "JOSE", targets: ["JOSE"]),
     ],
     dependencies: [
@@ -25,6 +26,7 @@ let package = Package(
             traits: [.defaults, "YAML"]),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -59,20 +61,32 @@ let package = Package(
             name: "TokenVerifier",
             dependencies: [
                 "CZlib", "JOSE", .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "HummingbirdTokenVerifier",
+            dependencies: [
+                "JOSE", "TokenVerifier", .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
+        .target(name: "TokenAttacks", dependencies: ["JOSE"], swiftSettings: settings),
         // Floor 5: the service.
         .target(
             name: "TokenService",
             dependencies: [
-                "CArgon2", "JOSE", "KeyService", "Storage", "TokenVerifier",
+                "CArgon2", "HummingbirdTokenVerifier", "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenVerifier",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -84,24 +98,33 @@ let package = Package(
         .executableTarget(
             name: "TokenServiceCommand",
             dependencies: [
-                "JOSE", "KeyService", "Storage", "TokenService", "TokenVerifier",
+                "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenService", "TokenVerifier",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "ExampleMicroservice",
+            dependencies: [
+                "HummingbirdTokenVerifier", "TokenVerifier", .product(name: "Hummingbird", package: "hummingbird"),
+            ],
+            path: "Examples/hummingbird", exclude: ["README.md"], swiftSettings: settings),
         .testTarget(name: "JOSETests", dependencies: ["JOSE"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: settings),
         .testTarget(
             name: "KeyServiceTests",
             dependencies: ["JOSE", "KeyService", "Storage", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
+        .testTarget(name: "TokenAttacksTests", dependencies: ["JOSE", "TokenAttacks"], swiftSettings: settings),
         .testTarget(
-            name: "TokenVerifierTests", dependencies: ["JOSE", "TokenVerifier"], swiftSettings: settings),
+            name: "TokenVerifierTests",
+            dependencies: ["JOSE", "TokenAttacks", "TokenVerifier", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
         .testTarget(
             name: "TokenServiceTests",
             dependencies: [
-                "JOSE", "KeyService", "Storage", "TokenService", "TokenServiceCommand", "TokenVerifier",
+                "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenService", "TokenServiceCommand", "TokenVerifier",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

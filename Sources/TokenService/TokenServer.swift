@@ -5,6 +5,7 @@ public import JOSE
 public import KeyService
 public import Logging
 internal import HummingbirdCore
+internal import HummingbirdTokenVerifier
 internal import NIOCore
 internal import ServiceLifecycle
 public import Storage
@@ -72,6 +73,10 @@ public struct TokenServer: Sendable {
         let (cookies, origins) = (
             SessionCookies(issuer: issuer), Origins(issuer: issuer, allowed: settings.corsOrigins)
         )
+        let (ownKeys, source) = (OwnKeys(keys), AccessTokenSource(cookieName: cookies.accessName))
+        let verifier = TokenVerifier<NoClaims>(
+            policy: policy, keys: ownKeys,
+            statuses: OwnStatuses(lists: lists, listsURL: tokenIssuer.statusListsURL), now: now)
         let auth = AuthRoutes(
             authenticator: Authenticator(
                 users: UserStore(database: database), hasher: hasher, limiter: limiter, audit: audit, now: now),
@@ -81,13 +86,15 @@ public struct TokenServer: Sendable {
                 indexes: StatusIndexes(store: statusListStore, now: now, didLease: lists.add), statusLists: lists,
                 audit: audit, now: now),
             authentication: Authentication(
-                verifier: TokenVerifier(keys: OwnKeys(keys: keys), policy: policy), statusLists: lists,
-                statusListsURL: tokenIssuer.statusListsURL, cookies: cookies, origins: origins, now: now),
+                verifier: verifier,
+                verifierOfEnded: TokenVerifier(policy: policy, keys: ownKeys, statuses: nil, now: now),
+                source: source, origins: origins),
             cookies: cookies, origins: origins, clientAddress: ClientAddress(trustedProxies: settings.trustedProxies))
         let published = PublishedRoutes(
             issuer: issuer, jwksMaxAge: schedule.jwksMaxAge, keys: keys, database: database, statusLists: lists,
             statusTTL: settings.statusTTL, now: now)
-        return Route.router(auth.routes + published.routes, origins: origins)
+        return Route.router(
+            auth.routes + published.routes, origins: origins, protection: TokenMiddleware(verifier, source: source))
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what is under way.

@@ -29,7 +29,9 @@ struct TokenInspect: AsyncParsableCommand {
 
 struct TokenVerify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Verifies a token as a microservice would, and prints its claims.")
+        commandName: "verify", abstract: "Verifies a token as a microservice would, and prints its claims.",
+        discussion:
+            "With --jwks it reads the status list that the token names, too; without, it knows of no ended session.")
 
     @OptionGroup var shared: SharedOptions
 
@@ -46,21 +48,41 @@ struct TokenVerify: AsyncParsableCommand {
         let token = try Token.readToken()
         let (settings, installation, _) = try shared.installation(["issuer": issuer, "audience": audience])
         let now = Clock.now()
-        let keySet: JWKSet
+        let keys: any KeySource
         if let jwks {
-            keySet = try await RemoteKeySource(url: jwks).keySet()
+            keys = try RemoteKeySource(url: jwks)
         } else {
             let store = try await installation.keyStore(secret: installation.masterSecret(creating: false))
             let planner = KeyPlanner(schedule: settings.keySchedule)
             let ring = try await KeyAdministration(store: store, planner: planner, now: Clock.now).list().ring
-            keySet = JWKSet(ring.published(at: now).map(\.jwk))
+            keys = PublishedKeys(JWKSet(ring.published(at: now).map(\.jwk)))
         }
         let expectedIssuer = settings.expectedIssuer
         let policy = JWTPolicy(
             issuer: expectedIssuer, audiences: [settings.audience ?? expectedIssuer],
             leeway: settings.keySchedule.clockLeeway)
-        let verified = try await TokenVerifier(keys: keySet, policy: policy).verify(token, at: now)
-        Console.print(verified.claims.members.jsonText)
+        do {
+            let verifier = TokenVerifier<NoClaims>(policy: policy, keys: keys, statuses: nil)
+            let claims = try await verifier.verify(token).get().claims.members
+            if jwks != nil { try await checkStatus(claims, RemoteStatusLists(issuer: expectedIssuer, keys: keys)) }
+            Console.print(claims.jsonText)
+        } catch let rejection as TokenRejection {
+            throw ServiceError(.failed, rejection.reason)
+        } catch let error as VerifierUnavailable {
+            throw ServiceError(.failed, error.reason)
+        }
+    }
+}
+
+/// Looks whether a token's session was ended; where that can't be told, says so.
+private func checkStatus(_ claims: JSONObject, _ lists: RemoteStatusLists) async throws {
+    guard let reference = StatusListReference(claim: claims["status"]) else { return }
+    do {
+        guard try await lists.status(at: reference) == 0 else {
+            throw ServiceError(.failed, "the token was ended: its bit in the status list is set")
+        }
+    } catch let error as VerifierUnavailable {
+        Console.error("warning: it isn't known whether the token was ended: \(error)")
     }
 }
 

@@ -14,8 +14,8 @@ struct TokenServiceCommand: AsyncParsableCommand {
             "To begin: token-service serve. Exit status: 0 done, 1 failed, 64 wrong usage, 69 the database can't be "
             + "reached, 78 bad configuration.",
         subcommands: [
-            Serve.self, Keys.self, Users.self, SessionsCommand.self, Token.self, JWSCommand.self, Audit.self,
-            Config.self,
+            Serve.self, Keys.self, Users.self, SessionsCommand.self, Token.self, JWSCommand.self,
+            DoctorCommand.self, Audit.self, Config.self,
         ])
 
     static func main() async {

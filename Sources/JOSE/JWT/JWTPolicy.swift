@@ -11,16 +11,41 @@ public struct JWTPolicy: Sendable {
     public var leeway: Duration
     /// Claims that must be there, besides `iss` and `exp`.
     public var requiredClaims: [String]
+    /// Scopes that must be in `scope` (RFC 8693 section 4.2).
+    public var requiredScopes: [String]
+    /// The algorithms that are accepted, of those that the key is for.
+    public var algorithms: Set<Algorithm>
 
     public init(
         issuer: String, audiences: [String], type: String? = "at+jwt", leeway: Duration = .seconds(30),
-        requiredClaims: [String] = []
+        requiredClaims: [String] = [], requiredScopes: [String] = [], algorithms: Set<Algorithm> = Set(Algorithm.table)
     ) {
         self.issuer = issuer
         self.audiences = audiences
         self.type = type
         self.leeway = leeway
         self.requiredClaims = requiredClaims
+        self.requiredScopes = requiredScopes
+        self.algorithms = algorithms
+    }
+
+    /// Checks what a header says, before anything is looked for that it names.
+    ///
+    /// - Throws: ``JOSEError`` `claimRefused` for another type, `unsupported` for another algorithm.
+    public func check(_ header: JWSHeader) throws {
+        if let type, header.type?.isSpelt(JWSHeader.mediaType(type)) != true {
+            throw JOSEError(.claimRefused, "a token whose typ isn't \(type)")
+        }
+        guard algorithms.contains(where: { $0.name == header.algorithmName }) else {
+            throw JOSEError(.unsupported, "a token whose alg isn't accepted")
+        }
+    }
+
+    /// Whether claims that were checked before haven't expired since, nor become those of the future by a clock that was
+    /// set back.
+    public func isCurrent(_ claims: JWTClaims, at now: Instant) -> Bool {
+        guard let expiresAt = claims.expiresAt, now < expiresAt + leeway else { return false }
+        return [claims.notBefore, claims.issuedAt].allSatisfy { $0.map { now + leeway >= $0 } ?? true }
     }
 
     /// Checks header and claims at an instant.
@@ -30,14 +55,15 @@ public struct JWTPolicy: Sendable {
         func require(_ holds: Bool, _ problem: String) throws {
             if !holds { throw JOSEError(.claimRefused, problem) }
         }
-        if let type {
-            let isAsked = header.type?.isSpelt(JWSHeader.mediaType(type)) == true
-            try require(isAsked, "a token whose typ isn't \(type)")
-        }
+        try check(header)
         try require(claims.issuer.map { $0.isSpelt(issuer) } == true, "a token of another issuer")
         try require(
             audiences.isEmpty || claims.audiences.contains { audience in audiences.contains { $0.isSpelt(audience) } },
             "a token for another audience")
+        let scopes = claims.members["scope"]?.string?.split(separator: " ") ?? []
+        for scope in requiredScopes {
+            try require(scopes.contains { String($0).isSpelt(scope) }, "a token without the scope \(scope)")
+        }
         for name in requiredClaims { try require(claims.members[name] != nil, "a token without \(name)") }
         guard let expiresAt = claims.expiresAt else { throw JOSEError(.claimRefused, "a token without exp") }
         if let notBefore = claims.notBefore { try require(now + leeway >= notBefore, "a token that isn't valid yet") }

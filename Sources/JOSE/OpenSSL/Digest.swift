@@ -23,8 +23,37 @@ final class Digest: Sendable {
 package enum SHA256 {
     /// The 32 bytes of the hash.
     package static func hash(_ bytes: [UInt8]) throws -> [UInt8] {
-        var hash = [UInt8](repeating: 0, count: Digest.sha256.size)
-        try check(EVP_Digest(bytes, bytes.count, &hash, nil, Digest.sha256.handle, nil), "EVP_Digest")
+        var hash = [UInt8](repeating: 0, count: JOSE.Digest.sha256.size)
+        try check(EVP_Digest(bytes, bytes.count, &hash, nil, JOSE.Digest.sha256.handle, nil), "EVP_Digest")
         return hash
+    }
+
+    /// A hash as a key of dictionaries: nothing is allocated for it.
+    package struct Digest: Hashable, Sendable {
+        private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+        fileprivate init(_ fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+            try withUnsafeMutableBytes(of: &words) { try fill($0) }
+        }
+
+        package static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
+
+        /// The hash is a hash already.
+        package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+
+        /// One of so many buckets.
+        package func bucket(of count: Int) -> Int { Int(words.3 % UInt64(count)) }
+    }
+
+    /// The hash of bytes, read where they are if they lie side by side.
+    package static func digest(_ bytes: some Collection<UInt8>) throws -> Digest {
+        let inPlace = try bytes.withContiguousStorageIfAvailable { bytes in
+            try Digest { hash in
+                try check(
+                    EVP_Digest(bytes.baseAddress, bytes.count, hash.baseAddress, nil, JOSE.Digest.sha256.handle, nil),
+                    "EVP_Digest")
+            }
+        }
+        return try inPlace ?? digest(Array(bytes))
     }
 }

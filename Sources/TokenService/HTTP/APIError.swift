@@ -22,17 +22,6 @@ struct APIError: Error {
         APIError(status: .unauthorized, code: "invalid_grant", description: description)
     }
 
-    /// No bearer token where one is needed. RFC 6750 section 3.1 gives no error code in the challenge then.
-    static let missingToken = APIError(
-        status: .unauthorized, code: "invalid_token", description: "this needs an access token",
-        headers: [.wwwAuthenticate: "Bearer"])
-
-    static func invalidToken(_ description: String) -> APIError {
-        APIError(
-            status: .unauthorized, code: "invalid_token", description: description,
-            headers: [.wwwAuthenticate: "Bearer error=\"invalid_token\", error_description=\"\(description)\""])
-    }
-
     static let foreignOrigin = APIError(
         status: .forbidden, code: "invalid_request",
         description: "cookies are taken from pages of the issuer's origin and of those in cors-origins only")

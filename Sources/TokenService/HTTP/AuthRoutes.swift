@@ -1,6 +1,8 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import HummingbirdTokenVerifier
 internal import JOSE
+internal import TokenVerifier
 
 /// `/auth/*`: what users do.
 struct AuthRoutes: Sendable {
@@ -16,7 +18,7 @@ struct AuthRoutes: Sendable {
             Route(.post, "/auth/log-in", logIn), Route(.post, "/auth/refresh", refresh),
             Route(.post, "/auth/log-out") { try await logOut($0, $1, everywhere: false) },
             Route(.post, "/auth/log-out-everywhere") { try await logOut($0, $1, everywhere: true) },
-            Route(.post, "/auth/password", changePassword), Route(.get, "/auth/me", me),
+            Route(.post, "/auth/password", changePassword), Route(.get, "/auth/me", isProtected: true, me),
             Route(.get, "/auth/sessions", listSessions), Route(.delete, "/auth/sessions/{id}", endSession),
         ]
     }
@@ -88,22 +90,23 @@ struct AuthRoutes: Sendable {
         if let token = try await RequestBody(of: request).optionalText("refresh_token") { refreshTokens.append(token) }
         if let token = cookies.refreshToken(of: request) { refreshTokens.append(token) }
         var isNamed = false
-        var refusal = APIError.missingToken
+        var refusal = TokenChallenge.missingToken
         do {
             if let caller = try await authentication.callerOfAnySession(request) {
                 try await sessions.end(caller, everywhere: everywhere, from: origin)
                 isNamed = true
             }
-        } catch let error as APIError {
+        } catch let challenge as TokenChallenge {
             // The access token has expired, say; the refresh token names the session as well.
-            refusal = error
+            refusal = challenge
         }
         for token in refreshTokens {
             let isOurs = try await sessions.end(refreshToken: token, everywhere: everywhere, from: origin)
             isNamed = isNamed || isOurs
         }
         guard isNamed else {
-            throw refreshTokens.isEmpty ? refusal : APIError.invalidGrant("the refresh token is unknown")
+            if refreshTokens.isEmpty { throw refusal }
+            throw APIError.invalidGrant("the refresh token is unknown")
         }
         var response = Response.noContent
         if hasCookies { cookies.clear(in: &response) }
@@ -131,7 +134,7 @@ struct AuthRoutes: Sendable {
     // MARK: What the caller has
 
     @Sendable private func me(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
-        .json(try await authentication.caller(request).payload)
+        .json(try context.requireToken().payload)
     }
 
     @Sendable private func listSessions(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {

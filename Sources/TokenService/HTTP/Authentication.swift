@@ -1,78 +1,47 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import HummingbirdTokenVerifier
 internal import JOSE
 internal import KeyService
 internal import TokenVerifier
-
-/// The keys of this very service.
-struct OwnKeys: KeySource {
-    let keys: KeyService
-
-    func keySet() async throws -> JWKSet { try keys.current().keySet }
-}
 
 /// A caller with a valid token.
 struct Caller: Sendable {
     let userID: String
     let sessionID: String
-    /// The claims as the token spells them.
-    let payload: [UInt8]
     let isByCookie: Bool
-    /// Whether the session was ended since the token was signed.
-    let isEnded: Bool
 }
 
-/// Takes the access token out of a request (RFC 6750 section 2.1, or the cookie) and verifies it, its status bit included.
+/// Finds out who makes a request, by the bearer header or the cookie.
 struct Authentication: Sendable {
-    let verifier: TokenVerifier<OwnKeys>
-    let statusLists: StatusLists
-    let statusListsURL: String
-    let cookies: SessionCookies
+    let verifier: TokenVerifier<NoClaims>
+    /// Verifies all but the status bit: for a log-out, which may come twice.
+    let verifierOfEnded: TokenVerifier<NoClaims>
+    let source: AccessTokenSource
     let origins: Origins
-    let now: @Sendable () -> Instant
-
-    /// The caller of a request, whether the session was ended or not; `nil` for a request without a token. The header
-    /// counts before the cookie.
-    ///
-    /// - Throws: ``APIError`` for a token that is refused, and for a cookie that another site's page sent.
-    func callerOfAnySession(_ request: Request) async throws -> Caller? {
-        if let token = try Self.bearerToken(request) { return try await caller(token, isByCookie: false) }
-        guard let token = cookies.accessToken(of: request) else { return nil }
-        if !request.method.isSafe { try origins.check(request) }
-        return try await caller(token, isByCookie: true)
-    }
 
     /// The caller of a request, whose session goes on.
     ///
-    /// - Throws: ``APIError`` where there is no valid token.
+    /// - Throws: ``TokenChallenge`` where there is no valid token, ``APIError`` for a cookie that another site's page sent.
     func caller(_ request: Request) async throws -> Caller {
-        guard let caller = try await callerOfAnySession(request) else { throw APIError.missingToken }
-        guard !caller.isEnded else { throw APIError.invalidToken("the session was ended") }
+        guard let caller = try await caller(request, verifier) else { throw TokenChallenge.missingToken }
         return caller
     }
 
-    private static func bearerToken(_ request: Request) throws -> String? {
-        let fields = request.headers[values: .authorization]
-        guard let field = fields.first else { return nil }
-        let parts = field.split(separator: " ", omittingEmptySubsequences: true)
-        guard fields.count == 1, parts.count == 2 else { throw APIError.invalidToken("not one bearer token") }
-        return parts[0].lowercased() == "bearer" ? String(parts[1]) : nil
-    }
+    /// The caller of a request, whether the session was ended or not; `nil` for a request without a token.
+    func callerOfAnySession(_ request: Request) async throws -> Caller? { try await caller(request, verifierOfEnded) }
 
-    private func caller(_ token: String, isByCookie: Bool) async throws -> Caller {
+    private func caller(_ request: Request, _ verifier: TokenVerifier<NoClaims>) async throws -> Caller? {
+        guard let found = try source.token(of: request) else { return nil }
+        if found.isCookie, !request.method.isSafe { try origins.check(request) }
         do {
-            let token = try await verifier.verify(token, at: now())
-            let members = token.claims.members
-            guard let userID = token.claims.subject, let sessionID = members["sid"]?.string else {
-                throw APIError.invalidToken("the token isn't a user's")
+            let token = try await verifier.verify(found.token).get()
+            guard let sessionID = token.claims.members["sid"]?.string else {
+                throw TokenChallenge.invalidToken("the token isn't a user's")
             }
-            guard let status = StatusReference(claim: members["status"], listsURL: statusListsURL),
-                let isEnded = try await statusLists.isSet(status)
-            else { throw APIError.invalidToken("the token names no status list of this service") }
-            return Caller(
-                userID: userID, sessionID: sessionID, payload: token.payload, isByCookie: isByCookie, isEnded: isEnded)
-        } catch let error as JOSEError {
-            throw APIError.invalidToken(error.code == .expired ? "the token is expired" : "the token isn't valid here")
+            return Caller(userID: token.subject, sessionID: sessionID, isByCookie: found.isCookie)
+        } catch let rejection as TokenRejection {
+            throw TokenChallenge(rejection)
         }
     }
 }
@@ -80,4 +49,37 @@ struct Authentication: Sendable {
 extension HTTPRequest.Method {
     /// Whether it changes nothing (RFC 9110 section 9.2.1).
     var isSafe: Bool { [.get, .head, .options, .trace].contains(self) }
+}
+
+/// The keys of this very service as a source for its own verifier.
+final class OwnKeys: KeySource {
+    private let keyService: KeyService
+    private let last: Locked<(view: KeyView, keys: PublishedKeys)?> = Locked(nil)
+
+    init(_ keyService: KeyService) { self.keyService = keyService }
+
+    func keys() async throws -> PublishedKeys {
+        let view = try keyService.current()
+        return last.withLock { last in
+            if let last, last.view === view { return last.keys }
+            let keys = PublishedKeys(view.keySet)
+            last = (view, keys)
+            return keys
+        }
+    }
+
+    func keysLookingAgain() async -> PublishedKeys? { nil }
+}
+
+/// The status lists of this very service.
+struct OwnStatuses: StatusSource {
+    let lists: StatusLists
+    /// What the URLs of lists start with.
+    let listsURL: String
+
+    func status(at reference: StatusListReference) async throws -> UInt8? {
+        guard reference.uri.hasPrefix(listsURL) else { return nil }
+        let id = String(reference.uri.dropFirst(listsURL.count))
+        return try await lists.isSet(StatusReference(list: id, index: reference.index)).map { $0 ? 1 : 0 }
+    }
 }

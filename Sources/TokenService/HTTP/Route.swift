@@ -1,8 +1,10 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import HummingbirdTokenVerifier
 internal import KeyService
 internal import Logging
 internal import Storage
+internal import TokenVerifier
 
 /// One method at one path.
 struct Route: Sendable {
@@ -11,24 +13,35 @@ struct Route: Sendable {
     let method: HTTPRequest.Method
     /// Parts in braces stand for anything: `/auth/sessions/{id}`.
     let path: String
+    /// Whether it is for callers with a valid access token, whose session goes on.
+    let isProtected: Bool
     let handler: Handler
 
-    init(_ method: HTTPRequest.Method, _ path: String, _ handler: @escaping Handler) {
+    init(_ method: HTTPRequest.Method, _ path: String, isProtected: Bool = false, _ handler: @escaping Handler) {
         self.method = method
         self.path = path
+        self.isProtected = isProtected
         self.handler = handler
     }
 
     /// A router of some routes. GET answers HEAD, too; any other method at a path that is there is told which ones are
     /// allowed.
-    static func router(_ routes: [Route], origins: Origins) -> Router<ServiceRequestContext> {
+    static func router(
+        _ routes: [Route], origins: Origins, protection: TokenMiddleware<ServiceRequestContext>
+    ) -> Router<ServiceRequestContext> {
         var routes = routes
         for route in routes where route.method == .get {
-            routes.append(Route(.head, route.path, route.handler))
+            routes.append(Route(.head, route.path, isProtected: route.isProtected, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
         router.add(middleware: Answers(paths: Paths(routes), origins: origins))
-        for route in routes { router.on(RouterPath(route.path), method: route.method, use: route.handler) }
+        for route in routes where !route.isProtected {
+            router.on(RouterPath(route.path), method: route.method, use: route.handler)
+        }
+        let protected = router.group().add(middleware: protection)
+        for route in routes where route.isProtected {
+            protected.on(RouterPath(route.path), method: route.method, use: route.handler)
+        }
         return router
     }
 }
@@ -94,8 +107,10 @@ private struct Answers: RouterMiddleware {
             return APIError.unavailable("too many log-ins at once").response
         } catch is TokenIssuer.NoSigningKey {
             return APIError.unavailable("no key can sign now", retryAfter: 5).response
-        } catch is StatusLists.Stale {
-            return APIError.unavailable("the database can't tell now which sessions were ended").response
+        } catch let challenge as TokenChallenge {
+            return challenge.response
+        } catch let error as VerifierUnavailable {
+            return APIError.unavailable(error.reason).response
         } catch let error as StorageError where error.code == .unavailable {
             context.logger.error("\(error)")
             return APIError.unavailable("the database can't be used now").response

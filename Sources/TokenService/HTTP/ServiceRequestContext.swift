@@ -1,10 +1,13 @@
 public import Hummingbird
+public import HummingbirdTokenVerifier
 internal import Logging
 internal import NIOCore
+public import TokenVerifier
 
 /// What the service knows of a request besides its content.
-public struct ServiceRequestContext: RequestContext {
+public struct ServiceRequestContext: TokenRequestContext {
     public var coreContext: CoreRequestContextStorage
+    public var token: VerifiedToken<NoClaims>?
     /// The other end of the connection.
     let remoteAddress: String?
 

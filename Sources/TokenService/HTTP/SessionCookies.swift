@@ -1,10 +1,12 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import HummingbirdTokenVerifier
 
 /// The cookies that carry a session's tokens to browsers (RFC 6265bis), where pages can't read them.
 struct SessionCookies: Sendable {
     private let isSecure: Bool
-    private let accessName: String
+    /// The name of the access token's.
+    let accessName: String
     private let refreshName: String
 
     private static let accessPath = "/"
@@ -17,22 +19,11 @@ struct SessionCookies: Sendable {
         refreshName = isSecure ? "__Secure-refresh_token" : "refresh_token"
     }
 
-    func accessToken(of request: Request) -> String? { Self.value(accessName, of: request) }
-
-    func refreshToken(of request: Request) -> String? { Self.value(refreshName, of: request) }
+    func refreshToken(of request: Request) -> String? { request.cookie(named: refreshName) }
 
     /// Whether a request has any of them.
-    func areIn(_ request: Request) -> Bool { accessToken(of: request) != nil || refreshToken(of: request) != nil }
-
-    private static func value(_ name: String, of request: Request) -> String? {
-        for field in request.headers[values: .cookie] {
-            for pair in field.split(separator: ";") {
-                let parts = pair.drop { $0 == " " }.split(
-                    separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                if parts.count == 2, parts[0] == name, !parts[1].isEmpty { return String(parts[1]) }
-            }
-        }
-        return nil
+    func areIn(_ request: Request) -> Bool {
+        request.cookie(named: accessName) != nil || request.cookie(named: refreshName) != nil
     }
 
     func set(_ pair: Sessions.TokenPair, in response: inout Response) {

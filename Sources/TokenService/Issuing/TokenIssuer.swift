@@ -23,7 +23,11 @@ struct TokenIssuer: Sendable {
         self.audience = audience
         self.lifetime = lifetime
         self.keys = keys
-        statusListsURL = (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + "/status-lists/"
+        statusListsURL = Self.statusListsURL(issuer: issuer)
+    }
+
+    static func statusListsURL(issuer: String) -> String {
+        (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + "/status-lists/"
     }
 
     /// The client id of log-in tokens.

@@ -1,5 +1,4 @@
 internal import JOSE
-internal import KeyService
 
 /// What a refresh token says: which session, and how often it was refreshed.
 ///
@@ -54,9 +53,8 @@ struct RefreshTokenCoder: Sendable {
 
     private static let codeSize = 32
 
-    init(secret: MasterSecret) throws {
-        keys = try secret.keys(for: "refresh token v1")
-    }
+    /// - Parameter keys: the first writes, all read.
+    init(keys: [SecretBytes]) { self.keys = keys }
 
     func text(of token: RefreshToken) throws -> String {
         let content = token.content

@@ -140,12 +140,9 @@ final class StatusLists: Sendable {
         }
     }
 
-    /// What was asked can't be told: the database has been away for longer than a list is good for.
-    struct Stale: Error {}
-
     /// Whether a token's bit is set, as far as is known; `nil` for a place that doesn't exist.
     ///
-    /// - Throws: ``Stale``.
+    /// - Throws: ``VerifierUnavailable`` where the database has been away for longer than a list is good for.
     func isSet(_ reference: StatusReference) async throws -> Bool? {
         if let answer = try known(reference) { return answer }
         // Another node may have begun the list a moment ago.
@@ -154,10 +151,12 @@ final class StatusLists: Sendable {
         return try known(reference)
     }
 
+    private static let stale = VerifierUnavailable("the database can't tell now which sessions were ended")
+
     private func known(_ reference: StatusReference) throws -> Bool? {
         let instant = now()
         return try state.withLock { state in
-            guard let seenAt = state.seenAt, instant < seenAt + issuer.lifetime else { throw Stale() }
+            guard let seenAt = state.seenAt, instant < seenAt + issuer.lifetime else { throw Self.stale }
             guard let list = state.lists[reference.list] else { return nil }
             guard reference.index >= 0, reference.index < list.statuses.count else { return nil }
             return list.statuses[reference.index] != 0
@@ -171,7 +170,7 @@ final class StatusLists: Sendable {
 
     /// The document of a list; `nil` where there is no such list.
     ///
-    /// - Throws: ``Stale`` where the database is away and the last document has expired.
+    /// - Throws: ``VerifierUnavailable`` where the database is away and the last document has expired.
     func document(_ id: String) async throws -> Document? {
         if state.withLock({ $0.lists[id] == nil }) {
             guard isPlausible(id) else { return nil }
@@ -196,7 +195,7 @@ final class StatusLists: Sendable {
         return try state.withLock { state in
             let isFresh = state.seenAt.map { instant < $0 + Self.freshness } ?? false
             guard let list = state.lists[id], let document = list.document else {
-                if !isFresh { throw Stale() }
+                if !isFresh { throw Self.stale }
                 return nil
             }
             let age = instant - document.builtAt
@@ -204,7 +203,7 @@ final class StatusLists: Sendable {
             if isCurrent, !list.isChanged || age < Self.buildInterval { return document }
             if isFresh { return nil }
             // The database is away: the last one is good for as long as it says.
-            guard instant < document.expiresAt else { throw Stale() }
+            guard instant < document.expiresAt else { throw Self.stale }
             return document
         }
     }

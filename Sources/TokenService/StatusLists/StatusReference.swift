@@ -10,22 +10,6 @@ struct StatusReference: Hashable, Sendable {
     func claim(listsURL: String) -> JSONValue {
         ["status_list": ["idx": .integer(Int64(index)), "uri": .string(listsURL + list)]]
     }
-
-    init(list: String, index: Int) {
-        self.list = list
-        self.index = index
-    }
-
-    /// Reads the claim of a token of this issuer's.
-    ///
-    /// - Returns: `nil` for a claim that names no list of its.
-    init?(claim: JSONValue?, listsURL: String) {
-        guard let reference = claim?.object?["status_list"]?.object, let index = reference["idx"]?.integer,
-            let uri = reference["uri"]?.string, uri.hasPrefix(listsURL)
-        else { return nil }
-        list = String(uri.dropFirst(listsURL.count))
-        self.index = Int(index)
-    }
 }
 
 /// A bit that was set because a session ended.

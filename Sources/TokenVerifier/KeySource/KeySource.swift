@@ -2,11 +2,52 @@ public import JOSE
 
 /// Where a verifier gets the issuer's public keys.
 public protocol KeySource: Sendable {
-    /// The published keys.
-    func keySet() async throws -> JWKSet
+    /// The keys as the source has them now.
+    ///
+    /// - Throws: ``VerifierUnavailable`` where it has none that may still be used.
+    func keys() async throws -> PublishedKeys
+
+    /// Looks again, since a token names a key that isn't there; sources bound how often they do.
+    ///
+    /// - Returns: `nil` where there was no new look.
+    func keysLookingAgain() async -> PublishedKeys?
+}
+
+/// A key set at one time, by `kid`. Two sets that are the same object are the same set.
+public final class PublishedKeys: Sendable {
+    public let set: JWKSet
+    private let byID: [KeyID: [JWK]]
+
+    public init(_ set: JWKSet) {
+        self.set = set
+        byID = Dictionary(
+            grouping: set.keys.compactMap { key in key.keyID.map { ($0, key) } }, by: \.0
+        ).mapValues { $0.map(\.1) }
+    }
+
+    /// Whether a key is published under its `kid`.
+    func contains(_ key: JWK) -> Bool {
+        guard let keyID = key.keyID else { return set.keys.contains { $0.publicKey == key.publicKey } }
+        return byID[keyID]?.contains { $0.publicKey == key.publicKey && $0.algorithm == key.algorithm } ?? false
+    }
+
+    /// Whether any key has the `kid` that a header names.
+    func hasKey(for header: JWSHeader) -> Bool { header.keyID.map { byID[$0] != nil } ?? !set.keys.isEmpty }
 }
 
 /// A set of keys that is at hand already.
-extension JWKSet: KeySource {
-    public func keySet() async throws -> JWKSet { self }
+extension PublishedKeys: KeySource {
+    public func keys() async throws -> PublishedKeys { self }
+
+    public func keysLookingAgain() async -> PublishedKeys? { nil }
+}
+
+/// Nothing can be said of tokens now: neither that they are valid nor that they aren't.
+public struct VerifierUnavailable: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What couldn't be had, for the log.
+    public let reason: String
+
+    public init(_ reason: String) { self.reason = reason }
+
+    public var description: String { reason }
 }

@@ -1,0 +1,49 @@
+internal import HTTPTypes
+public import Hummingbird
+
+/// Where a request carries its access token: in the Authorization header (RFC 6750 section 2.1), else perhaps in a cookie.
+public struct AccessTokenSource: Sendable {
+    /// The name of the cookie; `nil` where none is taken.
+    public let cookieName: String?
+
+    /// - Parameter cookieName: `access_token` or `__Host-access_token` for the cookies of a token service. A service that
+    ///   takes cookies has to see to it that pages of other sites can't send requests that change something.
+    public init(cookieName: String? = nil) { self.cookieName = cookieName }
+
+    /// A token as a request carries it.
+    public struct Found: Sendable {
+        public let token: String
+        public let isCookie: Bool
+    }
+
+    /// The token of a request. The header counts before the cookie.
+    ///
+    /// - Throws: ``TokenChallenge`` for a header that isn't one bearer token.
+    public func token(of request: Request) throws -> Found? {
+        let fields = request.headers[values: .authorization]
+        if let field = fields.first {
+            let parts = field.split(separator: " ", omittingEmptySubsequences: true)
+            guard fields.count == 1, parts.count == 2 else {
+                throw TokenChallenge.invalidToken("not one bearer token")
+            }
+            // Another scheme is somebody else's; letter case doesn't count (RFC 9110 section 11.1).
+            return parts[0].lowercased() == "bearer" ? Found(token: String(parts[1]), isCookie: false) : nil
+        }
+        guard let cookieName, let value = request.cookie(named: cookieName) else { return nil }
+        return Found(token: value, isCookie: true)
+    }
+}
+
+extension Request {
+    /// The value of a cookie; the first where there are several.
+    package func cookie(named name: String) -> String? {
+        for field in headers[values: .cookie] {
+            for pair in field.split(separator: ";") {
+                let parts = pair.drop { $0 == " " }.split(
+                    separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                if parts.count == 2, parts[0] == name, !parts[1].isEmpty { return String(parts[1]) }
+            }
+        }
+        return nil
+    }
+}

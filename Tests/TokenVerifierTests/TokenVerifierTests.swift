@@ -1,0 +1,167 @@
+import JOSE
+import Testing
+
+@testable import TokenVerifier
+
+@Suite("A verifier")
+struct TokenVerifierTests {
+    /// A caller's own claims.
+    struct Plan: Decodable, Sendable, Equatable {
+        let plan: String
+        let premium: Bool?
+    }
+
+    @Test("accepts a token, and decodes the caller's own claims")
+    func accepts() async throws {
+        let issuer = try FakeIssuer()
+        let verifier: TokenVerifier<Plan> = issuer.verifier()
+        let token = try await verifier.verify(issuer.token()).get()
+        #expect(token.custom == Plan(plan: "gold", premium: nil))
+        #expect(token.subject == "somebody")
+        #expect(token.scopes == ["read", "write"])
+    }
+
+    @Test(
+        "rejects what the policy doesn't take",
+        arguments: [
+            (["iss": "https://other.example"], .claimRefused), (["aud": "https://other.example"], .claimRefused),
+            (["scope": "write"], .claimRefused), (["exp": 1_799_999_969], .expired), (["exp": nil], .claimRefused),
+            (["iat": 1_800_000_031], .claimRefused), (["nbf": 1_800_000_031], .claimRefused),
+            (["plan": 1], .claimRefused),
+            (["status": "x"], .claimRefused), (["status": ["status_list": ["idx": -1, "uri": "x"]]], .claimRefused),
+        ] as [([String: JSONValue?], TokenRejection.Code)])
+    func policy(changes: [String: JSONValue?], code: TokenRejection.Code) async throws {
+        let issuer = try FakeIssuer()
+        let policy = JWTPolicy(issuer: FakeIssuer.url, audiences: ["https://api.example"], requiredScopes: ["read"])
+        let verifier: TokenVerifier<Plan> = issuer.verifier(policy)
+        #expect(try await verifier.verify(issuer.token(changes)).rejection == code)
+    }
+
+    @Test("rejects an algorithm that isn't accepted, before it looks for the key")
+    func algorithms() async throws {
+        let issuer = try FakeIssuer()
+        issuer.state.withLock { $0.keys = [] }
+        let policy = JWTPolicy(issuer: FakeIssuer.url, audiences: [], algorithms: [.rs256])
+        let verifier: TokenVerifier<NoClaims> = issuer.verifier(policy)
+        let token = try FakeIssuer.Key().sign(issuer.claims())
+        #expect(try await verifier.verify(token).rejection == .signatureInvalid)
+        #expect(issuer.requests(for: FakeIssuer.jwksURL) == 1)
+    }
+
+    @Test("tells a client no more than it should know")
+    func reasons() async throws {
+        let issuer = try FakeIssuer()
+        guard case .rejected(let rejection) = try await issuer.plainVerifier().verify(issuer.token(["iss": "x"])) else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(rejection.clientReason == "the token isn't valid here")
+        #expect(rejection.errorCode == "invalid_token")
+    }
+
+    @Test("rejects a token that it accepted before once it has expired")
+    func expired() async throws {
+        let issuer = try FakeIssuer()
+        let (verifier, token) = (issuer.plainVerifier(), try issuer.token())
+        _ = try await verifier.verify(token).get()
+        issuer.advance(.seconds(630) - .microseconds(1))
+        _ = try await verifier.verify(token).get()
+        issuer.advance(.microseconds(1))
+        #expect(try await verifier.verify(token).rejection == .expired)
+    }
+
+    @Test("rejects a token that it accepted before once its key is no longer published")
+    func revokedKey() async throws {
+        let issuer = try FakeIssuer()
+        let (verifier, token) = (issuer.plainVerifier(), try issuer.token())
+        _ = try await verifier.verify(token).get()
+        let other = try FakeIssuer.Key()
+        issuer.state.withLock { $0.keys = [other] }
+        issuer.advance(.seconds(299))
+        _ = try await verifier.verify(token).get()
+        #expect(try await eventually { try await verifier.verify(token).rejection == .unknownKey })
+    }
+
+    @Test("rejects a token that it accepted before once another key has its kid")
+    func replacedKey() async throws {
+        let issuer = try FakeIssuer()
+        let (verifier, token) = (issuer.plainVerifier(), try issuer.token())
+        _ = try await verifier.verify(token).get()
+        let (keyID, other) = (issuer.key.keyID, try FakeIssuer.Key())
+        let forged = try JWKSet([JWK(other.key.publicKey, keyID: keyID, algorithm: .es256)]).json()
+        issuer.state.withLock { $0.answers[FakeIssuer.jwksURL] = forged }
+        issuer.advance(.seconds(300))
+        #expect(try await verifier.verify(token).rejection == .signatureInvalid)
+    }
+
+    @Test("rejects a token that it accepted before once its session was ended")
+    func ended() async throws {
+        let issuer = try FakeIssuer()
+        let verifier = issuer.plainVerifier()
+        let (ended, other) = (try issuer.token(index: 7), try issuer.token(index: 8))
+        for token in [ended, other] { _ = try await verifier.verify(token).get() }
+        issuer.state.withLock { $0.endedIndexes = [7] }
+        issuer.advance(.seconds(11))
+        #expect(try await verifier.verify(ended).rejection == .revoked)
+        _ = try await verifier.verify(other).get()
+    }
+
+    @Test("accepts a token of a key that was published a moment ago")
+    func newKey() async throws {
+        let issuer = try FakeIssuer()
+        let verifier = issuer.plainVerifier()
+        _ = try await verifier.verify(issuer.token()).get()
+        let new = try FakeIssuer.Key(.rs256)
+        issuer.state.withLock { $0.keys.append(new) }
+        _ = try await verifier.verify(issuer.token()).get()
+    }
+
+    @Test("doesn't mistake another text for a token that it has seen", arguments: [0, 1000])
+    func otherText(cacheCapacity: Int) async throws {
+        let issuer = try FakeIssuer()
+        let verifier: TokenVerifier<NoClaims> = issuer.verifier(cacheCapacity: cacheCapacity)
+        let token = try issuer.token()
+        for _ in 0..<3 { _ = try await verifier.verify(token).get() }
+        for index in [0, token.utf8.count / 2, token.utf8.count - 1] {
+            var bytes = Array(token.utf8)
+            bytes[index] = bytes[index] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+            #expect(try await verifier.verify(String(decoding: bytes, as: UTF8.self)).rejection != nil)
+        }
+        #expect(try await verifier.verify(token + "A").rejection != nil)
+    }
+
+    @Test("remembers no more tokens than it may, and goes on to accept all of them")
+    func bounded() async throws {
+        let issuer = try FakeIssuer()
+        let verifier: TokenVerifier<NoClaims> = issuer.verifier(cacheCapacity: 32)
+        let tokens = try (0..<200).map { try issuer.token(["jti": .string("\($0)")]) }
+        for token in tokens + tokens { _ = try await verifier.verify(token).get() }
+        let cache = VerifiedTokenCache<NoClaims>(capacity: 32)
+        let verified = try await verifier.verify(tokens[0]).get()
+        let keys = try await issuer.keySource().keys()
+        for number in 0..<1000 {
+            let digest = try SHA256.digest(Array("\(number)".utf8))
+            cache.insert(.init(token: verified, key: keys.set.keys[0], keys: keys, status: nil), digest)
+        }
+        let held = try (0..<1000).count { cache.entry(try SHA256.digest(Array("\($0)".utf8))) != nil }
+        #expect(held <= 32)
+        #expect(held > 0)
+    }
+
+    @Test("gives the same answer from many tasks at once")
+    func concurrency() async throws {
+        let issuer = try FakeIssuer()
+        let (verifier, token) = (issuer.plainVerifier(), try issuer.token())
+        let forged = String(token.dropLast(4)) + "AAAA"
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<200 {
+                group.addTask { _ = try await verifier.verify(token).get() }
+                group.addTask {
+                    let rejection = try await verifier.verify(forged).rejection
+                    #expect(rejection == .signatureInvalid)
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+}
