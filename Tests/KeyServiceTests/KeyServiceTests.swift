@@ -199,16 +199,16 @@ struct KeyServiceTests {
     func signedUntil() async throws {
         try await Self.withService { running in
             let lifetime = { try running.service.current().signingKey?.longestTokenLifetime(at: running.clock.now) }
-            running.clock.now = at(300)
+            running.clock.now = at(60)
             #expect(try lifetime() == .minutes(10))
-            running.clock.now = at(301)
+            running.clock.now = at(61)
             #expect(try lifetime() == .minutes(10) - .seconds(1))
-            running.clock.now = at(900)
+            running.clock.now = at(660)
             #expect(try lifetime() == .zero)
             try await running.service.refresh()
             #expect(try lifetime() == .minutes(10))
             let records = try await running.store().contents().records
-            #expect(records.map(\.signedUntil) == [at(1200)])
+            #expect(records.map(\.signedUntil) == [at(720)])
         }
     }
 

@@ -34,14 +34,14 @@ struct PromiseTests {
         let planner = KeyPlanner(schedule: .test)
         try shelf.start(at: at(0))
         shelf.apply(planner.upkeep(shelf.records, at: at(0)))
-        #expect(shelf.records[0].signedUntil == at(300))
-        #expect(planner.upkeep(shelf.records, at: at(150)).isEmpty)
-        shelf.apply(planner.upkeep(shelf.records, at: at(151)))
-        #expect(shelf.records[0].signedUntil == at(451))
+        #expect(shelf.records[0].signedUntil == at(60))
+        #expect(planner.upkeep(shelf.records, at: at(30)).isEmpty)
+        shelf.apply(planner.upkeep(shelf.records, at: at(31)))
+        #expect(shelf.records[0].signedUntil == at(91))
         let successor = try shelf.rotate(at: at(200))
-        shelf.apply(planner.upkeep(shelf.records, at: at(3800 - 200)))
+        shelf.apply(planner.upkeep(shelf.records, at: at(3800 - 50)))
         #expect(shelf.records.first { $0.keyID != successor.keyID }?.signedUntil == at(3800))
-        #expect(shelf.records.first { $0.keyID == successor.keyID }?.signedUntil == at(3900))
+        #expect(shelf.records.first { $0.keyID == successor.keyID }?.signedUntil == at(3810))
     }
 
     @Test("of a clock that ran ahead for a while keeps the key in the JWKS until its tokens have expired")
@@ -51,8 +51,8 @@ struct PromiseTests {
         let first = try #require(try shelf.start(at: at(0)).first?.record)
         shelf.apply(planner.upkeep(shelf.records, at: at(.days(3))))
         try shelf.rotate(immediately: true, at: at(1000))
-        #expect(try shelf.state(of: first, at: at(.days(3) + .minutes(15) + .seconds(29))) == .retired)
-        #expect(try shelf.state(of: first, at: at(.days(3) + .minutes(15) + .seconds(30))) == .expired)
+        #expect(try shelf.state(of: first, at: at(.days(3) + .minutes(11) + .seconds(29))) == .retired)
+        #expect(try shelf.state(of: first, at: at(.days(3) + .minutes(11) + .seconds(30))) == .expired)
     }
 
     @Test("isn't made anew for keys that sign no more")

@@ -102,8 +102,9 @@ public struct KeyPlanner: Sendable {
         }
     }
 
-    /// How far ahead of the clock it is recorded that a key signs.
-    static let signingStep = Duration.seconds(300)
+    /// How far ahead of the clock it is recorded that a key signs: so much longer than its tokens need is it published after
+    /// a takeover at once.
+    private var signingStep: Duration { min(max(schedule.tokenLifetime / 10, .seconds(5)), .seconds(60)) }
 
     /// What a running server writes down before it signs and publishes: what ``raisePromises(_:at:)`` says, and up to when
     /// the keys that sign, or soon will, may have signed; that is raised once half of the step is left.
@@ -111,11 +112,11 @@ public struct KeyPlanner: Sendable {
         let promises = raisePromises(records, at: now)
         let ring = ring(records.applying(promises))
         let signing = ring.records.compactMap { record -> KeyChange? in
-            guard let activatesAt = record.activatesAt, activatesAt <= now + Self.signingStep,
+            guard let activatesAt = record.activatesAt, activatesAt <= now + signingStep,
                 [.pending, .active].contains(ring.state(of: record, at: now))
             else { return nil }
-            let end = min(now + Self.signingStep, ring.retiresAt(record) ?? now + Self.signingStep)
-            guard record.signedUntil.map({ $0 < min(end, now + Self.signingStep / 2) }) ?? true else { return nil }
+            let end = min(now + signingStep, ring.retiresAt(record) ?? now + signingStep)
+            guard record.signedUntil.map({ $0 < min(end, now + signingStep / 2) }) ?? true else { return nil }
             var raised = record
             raised.signedUntil = end
             return .update(raised)
