@@ -136,9 +136,24 @@ let package = Package(
     ]
 )
 
-// The sanitizer scripts check the OpenSSL wrapper alone: without this, each would first build every dependency.
-if Context.environment["JOSE_ONLY"] != nil {
+// The sanitizer scripts check the OpenSSL wrapper alone, the fuzzers what reads a stranger's bytes: without this, each
+// would first build every dependency.
+let fuzzes = Context.environment["FUZZING"] != nil
+if fuzzes || Context.environment["JOSE_ONLY"] != nil {
     package.products.removeAll { $0.name != "JOSE" }
     package.dependencies.removeAll()
-    package.targets.removeAll { !["COpenSSL", "JOSE", "JOSETests"].contains($0.name) }
+    package.targets.removeAll { !["COpenSSL", "JOSE", fuzzes ? "TokenAttacks" : "JOSETests"].contains($0.name) }
+}
+if fuzzes {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Fuzzing/CLibFuzzer"),
+        .target(
+            name: "FuzzSupport", dependencies: ["CLibFuzzer", "JOSE"], path: "Fuzzing/Support",
+            swiftSettings: settings),
+    ]
+    package.targets += ["CompactParser", "JSONScanner", "KeyImporter", "RefreshTokenParser", "MakeSeeds"].map {
+        .executableTarget(
+            name: $0, dependencies: ["FuzzSupport", "JOSE", "TokenAttacks"], path: "Fuzzing/\($0)",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])])
+    }
 }

@@ -36,7 +36,9 @@ struct Microservice {
         let port = environment["PORT"].flatMap { Int($0) } ?? 9000
         let application = Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: port)),
-            onServerRunning: { _ in print("listening on http://127.0.0.1:\(port)") })
+            onServerRunning: { _ in
+                FileHandle.standardOutput.write(Data("listening on http://127.0.0.1:\(port)\n".utf8))
+            })
         try await application.runService()
     }
 }

@@ -21,13 +21,14 @@ public struct AccessTokenSource: Sendable {
     /// - Throws: ``TokenChallenge`` for a header that isn't one bearer token.
     public func token(of request: Request) throws -> Found? {
         let fields = request.headers[values: .authorization]
-        if let field = fields.first {
-            let parts = field.split(separator: " ", omittingEmptySubsequences: true)
+        // Another scheme is somebody else's; letter case doesn't count (RFC 9110 section 11.1).
+        let bearers = fields.map { $0.split(separator: " ", omittingEmptySubsequences: true) }
+            .filter { $0.first?.lowercased() == "bearer" }
+        if let parts = bearers.first {
             guard fields.count == 1, parts.count == 2 else {
                 throw TokenChallenge.invalidToken("not one bearer token")
             }
-            // Another scheme is somebody else's; letter case doesn't count (RFC 9110 section 11.1).
-            return parts[0].lowercased() == "bearer" ? Found(token: String(parts[1]), isCookie: false) : nil
+            return Found(token: String(parts[1]), isCookie: false)
         }
         guard let cookieName, let value = request.cookie(named: cookieName) else { return nil }
         return Found(token: value, isCookie: true)

@@ -113,9 +113,14 @@ public final class KeyService: Sendable {
         if !planner.upkeep(contents.records, at: instant).isEmpty {
             // Before anything is signed or published under today's settings, the records have to say so.
             let planner = planner
-            try await store.change { (planner.upkeep($0.records, at: instant), ()) }
-            version = try await store.version()
-            contents = try await store.contents()
+            do {
+                try await store.change { (planner.upkeep($0.records, at: instant), ()) }
+                version = try await store.version()
+                contents = try await store.contents()
+            } catch {
+                // What others did counts all the same, a revocation above all; what is signed is bounded by what is written.
+                report("can't write the keys' records: \(error)")
+            }
         }
         contents.damaged.forEach { report("a key can't be read, and is left out: \($0)") }
         guard !contents.records.isEmpty || state.withLock({ $0.ring.records.isEmpty }) else {

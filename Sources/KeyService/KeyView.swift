@@ -20,16 +20,15 @@ public final class KeyView: Sendable {
         jwks = try keySet.json()
         entityTag = "\"\(Base64URL.encode(try SHA256.hash(jwks).prefix(16)))\""
         // A removed algorithm signs on until a configured one has a key that verifiers know.
-        let algorithms = schedule.algorithms + Algorithm.table
-        signingKey = try algorithms.lazy.compactMap { algorithm -> SigningKey? in
-            guard let record = ring.signing(algorithm, at: now), let latestExpiry = record.latestExpiry,
-                let key = privateKeys[record.keyID]
-            else { return nil }
+        let candidates = ring.signing(schedule.algorithms + Algorithm.table, at: now)
+        signingKey = try candidates.lazy.compactMap { record -> SigningKey? in
+            guard let latestExpiry = record.latestExpiry, let key = privateKeys[record.keyID] else { return nil }
+            func signer(_ type: String) throws -> JWSSigner {
+                try JWSSigner(key: key, keyID: record.keyID, algorithm: record.algorithm, type: type)
+            }
             return try SigningKey(
-                accessTokens: JWSSigner(key: key, keyID: record.keyID, algorithm: algorithm, type: "at+jwt"),
-                statusLists: JWSSigner(key: key, keyID: record.keyID, algorithm: algorithm, type: "statuslist+jwt"),
-                longestTokenLifetime: record.longestTokenLifetime,
-                latestExpiry: latestExpiry)
+                accessTokens: signer("at+jwt"), statusLists: signer("statuslist+jwt"),
+                longestTokenLifetime: record.longestTokenLifetime, latestExpiry: latestExpiry)
         }.first
         since = now
         until = ring.nextChange(after: now)

@@ -78,9 +78,10 @@ public enum Schema {
                 """,
                 """
                 UPDATE sessions SET
-                    status_list = 'AAAAAAAAAAAAAAAAAAAAAA',
-                    status_index = (SELECT COUNT(*) FROM sessions AS earlier WHERE earlier.id < sessions.id),
+                    status_list = 'AAAAAAAAAAAAAAAAAAAAAA', status_index = numbered.place,
                     tokens_until = advanced_at + 3900000000
+                FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) - 1 AS place FROM sessions) AS numbered
+                WHERE numbered.id = sessions.id
                 """,
                 """
                 CREATE TABLE audit (
@@ -95,6 +96,7 @@ public enum Schema {
                 )
                 """,
                 "CREATE INDEX audit_by_time ON audit (time)",
+                "CREATE INDEX audit_by_refresh ON audit (session) WHERE event = 'refresh'",
                 """
                 CREATE TABLE log_in_failures (
                     id TEXT PRIMARY KEY,

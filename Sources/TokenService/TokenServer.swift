@@ -68,7 +68,8 @@ public struct TokenServer: Sendable {
         let lists = StatusLists(
             store: statusListStore, issuer: tokenIssuer, ttl: settings.statusTTL, clockLeeway: schedule.clockLeeway,
             now: now)
-        try await lists.refresh()
+        // Where that fails, the background goes on to try, and nothing is told of sessions until then.
+        do { try await lists.refresh() } catch { logger.error("can't read the status lists: \(error)") }
         statusLists.withLock { $0 = lists }
         let (cookies, origins) = (
             SessionCookies(issuer: issuer), Origins(issuer: issuer, allowed: settings.corsOrigins)
@@ -87,12 +88,13 @@ public struct TokenServer: Sendable {
                 audit: audit, now: now),
             authentication: Authentication(
                 verifier: verifier,
-                verifierOfEnded: TokenVerifier(policy: policy, keys: ownKeys, statuses: nil, now: now),
+                verifierOfEnded: TokenVerifier(
+                    policy: policy, keys: ownKeys, statuses: nil, cacheCapacity: 0, now: now),
                 source: source, origins: origins),
             cookies: cookies, origins: origins, clientAddress: ClientAddress(trustedProxies: settings.trustedProxies))
         let published = PublishedRoutes(
             issuer: issuer, jwksMaxAge: schedule.jwksMaxAge, keys: keys, database: database, statusLists: lists,
-            statusTTL: settings.statusTTL, now: now)
+            now: now)
         return Route.router(
             auth.routes + published.routes, origins: origins, protection: TokenMiddleware(verifier, source: source))
     }
@@ -137,15 +139,15 @@ public struct TokenServer: Sendable {
     func sweep() async throws {
         let leeway = settings.keySchedule.clockLeeway
         let sessions = SessionStore(database: database, settings: settings)
-        // Some at a time, so that requests get their turn in between.
-        while try await sessions.removeExpired(at: now(), clockLeeway: leeway) > 0 {
-            try await Task.sleep(for: .seconds(1))
-        }
-        while try await audit.removeRecords(before: now() - settings.auditRetention) > 0 {
-            try await Task.sleep(for: .seconds(1))
-        }
-        try await statusListStore.removeExpired(at: now(), clockLeeway: leeway)
         try await limiter.removeExpired(at: now())
+        try await statusListStore.removeExpired(at: now(), clockLeeway: leeway)
+        // A batch at a time, so that requests get their turn in between; the last one isn't full.
+        while try await sessions.removeExpired(at: now(), clockLeeway: leeway) {
+            try await Task.sleep(for: .seconds(1))
+        }
+        while try await audit.removeRecords(before: now() - settings.auditRetention) {
+            try await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Watches and rotates the keys, watches the status lists, and sweeps, until the task is cancelled.

@@ -27,8 +27,8 @@ struct AuditList: AsyncParsableCommand {
             }
             return instant
         }
-        let (_, installation, logger) = try shared.installation()
-        let audit = AuditLog(database: try await installation.database(creating: false), logger: logger)
+        let installation = try shared.installation().installation
+        let audit = AuditLog(database: try await installation.database(creating: false))
         output.print(try await audit.records(since: since ?? Instant(microseconds: 0)))
     }
 }

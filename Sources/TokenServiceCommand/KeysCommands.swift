@@ -20,9 +20,9 @@ struct KeyOptions: ParsableArguments {
     ///
     /// - Parameter creating: whether the command may be the first of a service, and make its database.
     func audit(_ event: AuditRecord.Event, _ keyIDs: [KeyID?], creating: Bool = false) async throws {
-        let (_, installation, logger) = try shared.installation()
+        let installation = try shared.installation().installation
         do {
-            let audit = AuditLog(database: try await installation.database(creating: creating), logger: logger)
+            let audit = AuditLog(database: try await installation.database(creating: creating))
             for keyID in keyIDs {
                 try await audit.write(
                     AuditRecord(event, by: Operator.current, subject: keyID?.rawValue, at: Clock.now()))

@@ -4,6 +4,7 @@ import JOSE
 import KeyService
 import Storage
 import TokenService
+import TokenVerifier
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -39,5 +40,5 @@ struct Serve: AsyncParsableCommand {
 
 /// The clock of the machine.
 enum Clock {
-    static let now: @Sendable () -> Instant = { Instant(Date()) }
+    static let now: @Sendable () -> Instant = systemClock
 }

@@ -110,11 +110,25 @@ struct JWSVerify: AsyncParsableCommand {
         let verify: (JWS) throws -> Void
         switch (jwk, jwks) {
         case (let file?, nil):
-            let key = try JWK(json: Console.readFile(file, limit: JWKSet.maximumSize))
-            verify = { try $0.verify(with: key) }
+            var key = try JWK(json: Console.readFile(file, limit: JWKSet.maximumSize))
+            // The caller has chosen the key: what it is called doesn't matter.
+            key.keyID = nil
+            verify = { [key] in try $0.verify(with: key) }
         case (nil, let file?):
             let set = try JWKSet(json: Console.readFile(file, limit: JWKSet.maximumSize))
-            verify = { try $0.verify(with: set) }
+            // A kid chooses among the keys that have one.
+            verify = { jws in
+                let isNamed = !set.keys(for: jws.header).isEmpty
+                try jws.verify(
+                    with: isNamed
+                        ? set
+                        : JWKSet(
+                            set.keys.filter { $0.keyID == nil }.map { key in
+                                var key = key
+                                key.keyID = jws.header.keyID
+                                return key
+                            }))
+            }
         default: throw ServiceError(.usage, "use either --jwk FILE or --jwks FILE")
         }
         let jws = try JWS(compact: Console.readInput(limit: Self.maximumSize), maximumSize: Self.maximumSize)

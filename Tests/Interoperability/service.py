@@ -19,6 +19,8 @@ BINARY = str((PROJECT / os.environ.get("TOKEN_SERVICE_BINARY", ".build/debug/tok
 
 #: Passwords are checked in no time where they aren't the point.
 CHEAP_PASSWORDS = {"password-memory": "1MiB", "password-iterations": "1"}
+#: As many log-ins fail from this one address as a test likes.
+MANY_FAILURES = {"log-in-rate": "1000/s"}
 #: A key signs 3 s after it was published.
 QUICK_ROTATION = {"jwks-max-age": "1s", "clock-leeway": "1s", "publish-ahead": "3s"}
 
@@ -75,7 +77,8 @@ class Installation:
 
     def __init__(self, folder, **settings):
         self.folder = pathlib.Path(folder)
-        self.settings = CHEAP_PASSWORDS | {name.replace("_", "-"): value for name, value in settings.items()}
+        named = {name.replace("_", "-"): value for name, value in settings.items()}
+        self.settings = CHEAP_PASSWORDS | MANY_FAILURES | named
         self.servers = []
 
     @property

@@ -159,8 +159,9 @@ def test_the_defaults_are_those_of_the_documentation(installation):
             "database": "sqlite:token-service.sqlite", "master-secret-file": "master.secret",
             "algorithms": "ES256,RS256", "rsa-bits": "2048", "rotate-every": "30d", "publish-ahead": "1h",
             "jwks-max-age": "5m", "access-token-lifetime": "10m", "refresh-token-lifetime": "30d",
-            "refresh-token-idle-lifetime": "14d", "refresh-grace": "30s", "clock-leeway": "30s",
+            "refresh-token-idle-lifetime": "14d", "refresh-grace": "30s", "status-ttl": "10s", "clock-leeway": "30s",
             "password-memory": "19MiB", "password-iterations": "2", "password-concurrency": None,
+            "log-in-rate": "10/m", "trusted-proxies": None, "cors-origins": None, "audit-retention": "365d",
             "allow-plain-http": "off", "log-level": "info", "log-format": None,
         }.items()
     }

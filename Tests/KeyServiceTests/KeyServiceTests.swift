@@ -80,6 +80,9 @@ struct KeyServiceTests {
                 .test { $0.algorithms = [.es384] }, clock: running.clock, path: running.path)
             running.clock.now = at(3600) - .instant
             #expect(try other.service.current().signingKey?.accessTokens.algorithm == .es256)
+            // That the new key soon signs was recorded by now.
+            try await other.service.refresh()
+            #expect(try other.service.current().signingKey?.accessTokens.algorithm == .es256)
             running.clock.now = at(3600)
             #expect(try other.service.current().signingKey?.accessTokens.algorithm == .es384)
         }

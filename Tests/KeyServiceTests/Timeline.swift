@@ -115,7 +115,7 @@ struct Timeline {
             let schedule = node.schedule(at: time)!
             let ring = known(to: node, at: time).ring
             let now = reading(node.offset, at: time)
-            let signing = (schedule.algorithms + Algorithm.table).lazy.compactMap { ring.signing($0, at: now) }.first
+            let signing = ring.signing(schedule.algorithms + Algorithm.table, at: now).first
             // A node looks often enough to have the latest of what only grows; here it looks when something happens.
             let latest = signing.flatMap { signing in shelf.records.first { $0.keyID == signing.keyID } } ?? signing
             guard let signing, let latestExpiry = latest?.latestExpiry, latestExpiry > now else {

@@ -1,3 +1,4 @@
+import HTTPTypes
 import JOSE
 import Testing
 
@@ -36,6 +37,16 @@ struct AuditTests {
         for _ in 0..<3 { _ = try await service.post("/auth/log-out", ["refresh_token": .string(pair.refresh)]) }
         for _ in 0..<3 { _ = try await service.post("/auth/log-out", [:], bearer: pair.access) }
         #expect(try await service.audit().count { $0["event"] == "log_out" } == 1)
+    }
+
+    @Test("records that a dead session's refresh token came once, however often it comes")
+    func refusedRefresh() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let pair = try await service.logIn()
+        _ = try await service.post("/auth/log-out", ["refresh_token": .string(pair.refresh)])
+        for _ in 0..<3 { #expect(try await service.refresh(pair.refresh).status == .unauthorized) }
+        #expect(try await service.audit().count { $0["event"] == "refresh" && $0["outcome"] == "refused" } == 1)
     }
 
     @Test("has the first keys, and holds no name that was typed, no password and no token")

@@ -80,6 +80,24 @@ struct CookieTests {
         #expect(try await service.get("/auth/me", bearer: "x.y.z", headers: [.cookie: cookie]).status == .unauthorized)
     }
 
+    @Test("count where the header has another scheme")
+    func otherScheme() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let (_, cookie) = try await Self.logIn(service)
+        let headers: HTTPFields = [.cookie: cookie, .authorization: "Basic YTpi"]
+        #expect(try await service.get("/auth/me", headers: headers).status == .ok)
+        #expect(try await service.get("/auth/me", headers: [.authorization: "Digest a=b, c=d"]).status == .unauthorized)
+    }
+
+    @Test("that are dead are cleared by a log-out, too")
+    func dead() async throws {
+        let service = try await TestService()
+        let out = try await service.send(.post, "/auth/log-out", headers: [.cookie: "access_token=x; refresh_token=y"])
+        #expect(out.status == .unauthorized)
+        #expect(Self.cookies(out).count == 2)
+    }
+
     @Test("are renewed by a refresh, and cleared by a log-out that ends the session")
     func wholeWay() async throws {
         let service = try await TestService()

@@ -81,6 +81,38 @@ struct RemoteKeySourceTests {
         _ = try await source.keys()
     }
 
+    @Test("that is being fetched for one token with an unknown key is waited for by all")
+    func newKeyForAll() async throws {
+        let issuer = try FakeIssuer()
+        let verifier = issuer.plainVerifier()
+        _ = try await verifier.verify(issuer.token()).get()
+        let new = try FakeIssuer.Key()
+        issuer.state.withLock { $0.keys.append(new) }
+        let tokens = try (0..<20).map { try issuer.token(["jti": .string("\($0)")]) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for token in tokens { group.addTask { _ = try await verifier.verify(token).get() } }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test("serves on at once while the issuer doesn't answer, after the first who waited")
+    func blackHole() async throws {
+        let issuer = try FakeIssuer()
+        let (source, verifier) = (issuer.keySource(), issuer.plainVerifier())
+        let (first, token) = (try await source.keys(), try issuer.token())
+        _ = try await verifier.verify(token).get()
+        issuer.state.withLock { $0.isAway = true }
+        issuer.advance(.seconds(301))
+        #expect(try await source.keys() === first)
+        _ = try await verifier.verify(token).get()
+        issuer.state.withLock { $0.delay = .seconds(3600) }
+        issuer.advance(.seconds(10))
+        for _ in 0..<3 {
+            #expect(try await source.keys() === first)
+            _ = try await verifier.verify(token).get()
+        }
+    }
+
     @Test(
         "that can't be read doesn't take the place of the last one",
         arguments: ["", "{}", "[]", #"{"keys":1}"#, #"{"keys":[1]}"#, "<html>"])

@@ -25,7 +25,7 @@ struct TokenVerifierTests {
         "rejects what the policy doesn't take",
         arguments: [
             (["iss": "https://other.example"], .claimRefused), (["aud": "https://other.example"], .claimRefused),
-            (["scope": "write"], .claimRefused), (["exp": 1_799_999_969], .expired), (["exp": nil], .claimRefused),
+            (["scope": "write"], .insufficientScope), (["exp": 1_799_999_969], .expired), (["exp": nil], .claimRefused),
             (["iat": 1_800_000_031], .claimRefused), (["nbf": 1_800_000_031], .claimRefused),
             (["plan": 1], .claimRefused),
             (["status": "x"], .claimRefused), (["status": ["status_list": ["idx": -1, "uri": "x"]]], .claimRefused),

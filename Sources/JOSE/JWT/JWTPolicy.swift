@@ -11,7 +11,7 @@ public struct JWTPolicy: Sendable {
     public var leeway: Duration
     /// Claims that must be there, besides `iss` and `exp`.
     public var requiredClaims: [String]
-    /// Scopes that must be in `scope` (RFC 8693 section 4.2).
+    /// Scopes that must be in `scope` (RFC 8693 section 4.2); see ``missingScope(_:)``.
     public var requiredScopes: [String]
     /// The algorithms that are accepted, of those that the key is for.
     public var algorithms: Set<Algorithm>
@@ -41,6 +41,12 @@ public struct JWTPolicy: Sendable {
         }
     }
 
+    /// The first scope that is asked for and isn't there: then the token is good, but not for this.
+    public func missingScope(_ claims: JWTClaims) -> String? {
+        let scopes = claims.members["scope"]?.string?.split(separator: " ") ?? []
+        return requiredScopes.first { required in !scopes.contains { String($0).isSpelt(required) } }
+    }
+
     /// Whether claims that were checked before haven't expired since, nor become those of the future by a clock that was
     /// set back.
     public func isCurrent(_ claims: JWTClaims, at now: Instant) -> Bool {
@@ -60,10 +66,6 @@ public struct JWTPolicy: Sendable {
         try require(
             audiences.isEmpty || claims.audiences.contains { audience in audiences.contains { $0.isSpelt(audience) } },
             "a token for another audience")
-        let scopes = claims.members["scope"]?.string?.split(separator: " ") ?? []
-        for scope in requiredScopes {
-            try require(scopes.contains { String($0).isSpelt(scope) }, "a token without the scope \(scope)")
-        }
         for name in requiredClaims { try require(claims.members[name] != nil, "a token without \(name)") }
         guard let expiresAt = claims.expiresAt else { throw JOSEError(.claimRefused, "a token without exp") }
         if let notBefore = claims.notBefore { try require(now + leeway >= notBefore, "a token that isn't valid yet") }

@@ -88,13 +88,16 @@ public struct KeyRing: Sendable {
         reigns[algorithm]?.last { state(of: $0, at: now) == .active }
     }
 
-    /// The key that signs with an algorithm at an instant: the active one. Where that was pruned already, because the clock
-    /// was set back past the takeover, the one that took over signs on.
-    public func signing(_ algorithm: Algorithm, at now: Instant) -> KeyRecord? {
-        if let active = active(algorithm, at: now), active.hasPrivateKey { return active }
-        return reign(of: algorithm).first {
-            $0.hasPrivateKey && $0.signedUntil != nil && state(of: $0, at: now) == .pending
-        }
+    /// The keys that may sign at an instant, the preferred first: the active ones of the algorithms in their order. Behind
+    /// them those that took over already, by a clock that was set back since: they sign on where nothing else does, the keys
+    /// before them having been pruned.
+    public func signing(_ algorithms: [Algorithm], at now: Instant) -> [KeyRecord] {
+        algorithms.compactMap { active($0, at: now) }.filter(\.hasPrivateKey)
+            + algorithms.compactMap { algorithm in
+                reign(of: algorithm).first {
+                    $0.hasPrivateKey && $0.signedUntil != nil && state(of: $0, at: now) == .pending
+                }
+            }
     }
 
     /// The keys of the JWKS at an instant.

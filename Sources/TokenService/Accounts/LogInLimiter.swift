@@ -73,6 +73,8 @@ final class LogInLimiter: Sendable {
         let account = Base64URL.encode(
             try HMACSHA256.authenticationCode(for: Array("\(network) \(name)".utf8), key: key))
         let attempt = Attempt(account: account, network: network)
+        // The memory first: a network that is held up costs no query.
+        try state.withLock { try check($0.networks[network], underWay: $0.networksUnderWay[network], at: now) }
         let recoversAt = try await database.read { connection in
             try connection.query("SELECT recovers_at FROM log_in_failures WHERE id = $1", [.text(account)])
                 .first.map { Instant(microseconds: try $0.integer("recovers_at")) }
@@ -87,7 +89,9 @@ final class LogInLimiter: Sendable {
     }
 
     private func check(_ recoversAt: Instant?, underWay: Int?, at now: Instant) throws {
-        let debt = max(recoversAt ?? now, now) - now + rate.interval * (1 + (underWay ?? 0)) - rate.period
+        // What a clock that ran ahead wrote, or a slower rate, holds up for no longer than the period.
+        let recoversAt = min(max(recoversAt ?? now, now), now + rate.period)
+        let debt = recoversAt - now + rate.interval * (1 + (underWay ?? 0)) - rate.period
         guard debt > .microseconds(rate.count) else { return }
         throw Exceeded(retryAfter: Int((debt.microseconds + 999_999) / 1_000_000))
     }

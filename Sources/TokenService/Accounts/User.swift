@@ -56,7 +56,7 @@ public enum ClaimRules {
             }
             let name = String(text[..<equals])
             let value = text[text.index(after: equals)...]
-            guard !registeredNames.contains(name) else {
+            guard !isRegistered(name) else {
                 throw ServiceError(.usage, "--claim \(name): tokens use this name themselves; choose another one")
             }
             guard claims[name] == nil else { throw ServiceError(.usage, "--claim \(name) is there twice") }
@@ -102,7 +102,10 @@ public enum ClaimRules {
 
     static func withoutRegistered(_ claims: JSONObject) -> JSONObject {
         var claims = claims
-        for name in registeredNames { claims[name] = nil }
+        for member in claims.members where isRegistered(member.name) { claims[member.name] = nil }
         return claims
     }
+
+    /// In any letter case: some verifiers, those in Go among them, take `Aud` for `aud`.
+    private static func isRegistered(_ name: String) -> Bool { registeredNames.contains(name.lowercased()) }
 }

@@ -119,7 +119,7 @@ public struct UserStore: Sendable {
     /// Stops a user from logging in, and ends their sessions in the same transaction; or lets them in again.
     func setDisabled(id: String, _ isDisabled: Bool, by actor: AuditActor, at now: Instant) async throws {
         try await database.write { connection in
-            try connection.execute(
+            let changed = try connection.execute(
                 """
                 UPDATE users SET disabled_at = $1, credential_version = credential_version + 1
                 WHERE id = $2 AND (disabled_at IS NULL) = (CAST($1 AS BIGINT) IS NOT NULL)
@@ -127,6 +127,7 @@ public struct UserStore: Sendable {
             if isDisabled {
                 _ = try SessionStore.end(.ofUser(id, except: nil), reason: .userDisabled, at: now, in: connection)
             }
+            guard changed == 1 else { return }
             let event = isDisabled ? AuditRecord.Event.userDisabled : .userEnabled
             try AuditRecord(event, by: actor, subject: id, at: now).insert(in: connection)
         }
@@ -137,7 +138,7 @@ public struct UserStore: Sendable {
         try await database.write { connection in
             _ = try SessionStore.end(.ofUser(id, except: nil), reason: .userRemoved, at: now, in: connection)
             try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(id)])
-            try connection.execute("DELETE FROM users WHERE id = $1", [.text(id)])
+            guard try connection.execute("DELETE FROM users WHERE id = $1", [.text(id)]) == 1 else { return }
             try AuditRecord(.userRemoved, by: actor, subject: id, at: now).insert(in: connection)
         }
     }

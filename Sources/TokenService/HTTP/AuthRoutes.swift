@@ -104,11 +104,13 @@ struct AuthRoutes: Sendable {
             let isOurs = try await sessions.end(refreshToken: token, everywhere: everywhere, from: origin)
             isNamed = isNamed || isOurs
         }
-        guard isNamed else {
-            if refreshTokens.isEmpty { throw refusal }
-            throw APIError.invalidGrant("the refresh token is unknown")
-        }
         var response = Response.noContent
+        if !isNamed {
+            response =
+                refreshTokens.isEmpty
+                ? refusal.response : APIError.invalidGrant("the refresh token is unknown").response
+        }
+        // Dead ones, too: no script of the page's can clear them.
         if hasCookies { cookies.clear(in: &response) }
         return response
     }

@@ -1,6 +1,6 @@
-internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import TokenVerifier
 
 /// The web origins whose pages may use the service (RFC 6454; the Fetch standard's CORS protocol).
 struct Origins: Sendable {
@@ -11,18 +11,8 @@ struct Origins: Sendable {
     ///   - issuer: its origin is allowed to send cookies, too.
     ///   - allowed: origins as browsers spell them.
     init(issuer: String, allowed: [String]) {
-        own = Self.origin(of: issuer)
+        own = WebOrigin.of(issuer)
         self.allowed = Set(allowed)
-    }
-
-    /// The origin of a URL as browsers spell it; `nil` for anything but http and https.
-    static func origin(of url: String) -> String? {
-        guard let components = URLComponents(string: url), let scheme = components.scheme?.lowercased(),
-            let defaultPort = ["http": 80, "https": 443][scheme], let host = components.encodedHost?.lowercased(),
-            !host.isEmpty
-        else { return nil }
-        let port = components.port.flatMap { $0 == defaultPort ? nil : ":\($0)" } ?? ""
-        return "\(scheme)://\(host)\(port)"
     }
 
     /// Refuses a request that another site's page makes in the user's name.
@@ -45,8 +35,7 @@ struct Origins: Sendable {
         else { return nil }
         var response = Response(status: .noContent)
         guard Self.areGuarded(request) else {
-            response.headers[.accessControlAllowOrigin] = "*"
-            response.headers[.accessControlAllowHeaders] = "If-None-Match"
+            if Self.arePublished(request) { response.headers[.accessControlAllowHeaders] = "If-None-Match" }
             return response
         }
         if allowedOrigin(request) != nil {
@@ -62,9 +51,17 @@ struct Origins: Sendable {
         request.uri.path.hasPrefix("/auth/") || request.uri.path.hasPrefix("/oauth2/")
     }
 
+    private static func arePublished(_ request: Request) -> Bool {
+        request.uri.path.hasPrefix("/.well-known/") || request.uri.path.hasPrefix("/status-lists/")
+    }
+
     /// Lets the page of an allowed origin read an answer.
     func share(_ response: inout Response, with request: Request) {
-        guard Self.areGuarded(request) else { return }
+        guard Self.areGuarded(request) else {
+            // Documents say so themselves; that there is none now anybody may read, too.
+            if Self.arePublished(request) { response.headers[.accessControlAllowOrigin] = "*" }
+            return
+        }
         response.headers[.vary] = "Origin"
         guard let origin = allowedOrigin(request) else { return }
         response.headers[.accessControlAllowOrigin] = origin

@@ -11,7 +11,6 @@ struct PublishedRoutes: Sendable {
     let keys: KeyService
     let database: any Database
     let statusLists: StatusLists
-    let statusTTL: Duration
     let now: @Sendable () -> Instant
 
     var routes: [Route] {
@@ -50,14 +49,16 @@ struct PublishedRoutes: Sendable {
     @Sendable private func statusList(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
         let document = try await statusLists.document(context.parameters.require("id"))
         guard let document else { throw APIError.notFound }
-        let age = (now() - document.builtAt).components.seconds
+        let fresh = (document.freshUntil - now()).components.seconds
         return .published(
             document.body, type: "application/statuslist+jwt", entityTag: document.entityTag,
-            maxAge: max(0, statusTTL.components.seconds - age), for: request)
+            maxAge: max(0, fresh), for: request)
     }
 
     @Sendable private func ready(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
-        guard try keys.current().signingKey != nil else { throw APIError.unavailable("no key can sign") }
+        guard let key = try keys.current().signingKey, key.longestTokenLifetime(at: now()) > .seconds(1) else {
+            throw APIError.unavailable("no key can sign")
+        }
         _ = try await database.read { try $0.query("SELECT 1 AS one") }
         return .json(["status": "ready"])
     }

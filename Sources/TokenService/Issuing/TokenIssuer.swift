@@ -46,6 +46,9 @@ struct TokenIssuer: Sendable {
     /// - Throws: ``NoSigningKey``.
     func keyID() throws -> KeyID { try signingKey().keyID }
 
+    /// - Throws: ``NoSigningKey`` where no token can be signed.
+    func requireSigning(at now: Instant) throws { _ = try lifetime(signingKey(), at: now) }
+
     /// How many whole seconds what is signed now may be good for.
     private func lifetime(_ key: SigningKey, at now: Instant) throws -> Int64 {
         let seconds = min(lifetime, key.longestTokenLifetime(at: now)).components.seconds

@@ -30,7 +30,7 @@ public struct AuditRecord: Sendable {
     /// How it ended.
     public enum Outcome: String, Sendable {
         case success
-        /// A name or a password that isn't right, or a user who may not.
+        /// A name or a password that isn't right, or a user or a session that may not.
         case refused
         /// A used refresh token came back: its session was ended.
         case reused
@@ -107,9 +107,10 @@ public struct AuditActor: Sendable {
 /// The audit log in the database: it is only ever appended to, until records are older than `audit-retention`.
 public struct AuditLog: Sendable {
     private let database: any Database
-    private let logger: Logger
+    private let logger: Logger?
 
-    public init(database: any Database, logger: Logger) {
+    /// - Parameter logger: gets a line for each record; `nil` for none.
+    public init(database: any Database, logger: Logger? = nil) {
         self.database = database
         self.logger = logger
     }
@@ -122,6 +123,7 @@ public struct AuditLog: Sendable {
 
     /// Writes a record that was stored to the program's log.
     func tell(_ record: AuditRecord) {
+        guard let logger else { return }
         var metadata: Logger.Metadata = [:]
         for member in record.members.members where member.name != "time" {
             metadata[member.name] = member.value.string.map { "\($0)" }
@@ -153,12 +155,12 @@ public struct AuditLog: Sendable {
 
     /// Forgets records from before an instant, some at a time.
     ///
-    /// - Returns: how many were forgotten.
-    func removeRecords(before instant: Instant) async throws -> Int {
+    /// - Returns: whether there may be more.
+    func removeRecords(before instant: Instant) async throws -> Bool {
         try await database.write { connection in
             try connection.execute(
                 "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE time < $1 LIMIT 1000)",
-                [.integer(instant.microseconds)])
+                [.integer(instant.microseconds)]) == 1000
         }
     }
 }

@@ -2,23 +2,26 @@ public import JOSE
 internal import Storage
 
 extension SessionStore {
-    /// Ends the session of a refresh token of any generation, or all of its user's.
+    /// Ends the session of a refresh token of any generation, or all of its user's, also where its own is over already.
+    ///
+    /// - Returns: whether the session is known, and what came of it if any was live.
     func end(
         _ token: RefreshToken, everywhere: Bool, audit: @escaping @Sendable (_ userID: String) -> AuditRecord,
         at now: Instant
-    ) async throws -> Ending? {
+    ) async throws -> (isKnown: Bool, Ending?) {
         let seedHash = try token.seedHash
         return try await database.write { connection in
             let row = try connection.query(
-                "SELECT user_id FROM sessions WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3",
-                [.text(token.sessionName), .bytes(seedHash), .integer(now.microseconds)]
+                "SELECT user_id FROM sessions WHERE id = $1 AND seed_hash = $2",
+                [.text(token.sessionName), .bytes(seedHash)]
             ).first
-            guard let userID = try row?.text("user_id") else { return nil }
+            guard let userID = try row?.text("user_id") else { return (false, nil) }
             let which: Which = everywhere ? .ofUser(userID, except: nil) : .session(token.sessionName)
             let bits = try Self.end(which, reason: .loggedOut, at: now, in: connection)
+            guard !bits.isEmpty else { return (true, nil) }
             let record = audit(userID)
             try record.insert(in: connection)
-            return Ending(bits: bits, record: record)
+            return (true, Ending(bits: bits, record: record))
         }
     }
 
@@ -91,13 +94,17 @@ extension SessionStore {
     ///
     /// - Returns: how many were live.
     public func endAll(audit: AuditRecord, at now: Instant) async throws -> Int {
-        try await database.write { connection in
-            let count = try connection.execute(
+        let idleSince = now - lifetimes.idle
+        return try await database.write { connection in
+            let live = try connection.query(
+                "SELECT COUNT(*) AS count FROM sessions WHERE ended_at IS NULL AND expires_at > $1 AND advanced_at > $2",
+                [.integer(now.microseconds), .integer(idleSince.microseconds)])
+            try connection.execute(
                 "UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE ended_at IS NULL",
                 [.integer(now.microseconds), .text(EndReason.revoked.rawValue)])
             try StatusListStore.setBitsOfSessions(endedAt: now, in: connection)
             try audit.insert(in: connection)
-            return count
+            return Int(try live[0].integer("count"))
         }
     }
 

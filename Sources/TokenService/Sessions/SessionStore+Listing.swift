@@ -38,21 +38,20 @@ extension SessionStore {
 
     /// Forgets sessions that are over and whose last access token has expired, some at a time.
     ///
-    /// - Returns: how many were forgotten.
-    func removeExpired(at now: Instant, clockLeeway: Duration) async throws -> Int {
+    /// - Returns: whether there may be more.
+    func removeExpired(at now: Instant, clockLeeway: Duration) async throws -> Bool {
         try await database.write { connection in
             let parameters: [SQLValue] = [
                 .integer(now.microseconds), .integer((now - clockLeeway * 2).microseconds),
             ]
             // One index each.
-            return try ["expires_at <= $1", "ended_at <= $1"].reduce(0) { count, condition in
-                count
-                    + (try connection.execute(
-                        """
-                        DELETE FROM sessions WHERE id IN (
-                            SELECT id FROM sessions WHERE \(condition) AND tokens_until <= $2 LIMIT 1000)
-                        """, parameters))
-            }
+            return try ["expires_at <= $1", "ended_at <= $1"].map { condition in
+                try connection.execute(
+                    """
+                    DELETE FROM sessions WHERE id IN (
+                        SELECT id FROM sessions WHERE \(condition) AND tokens_until <= $2 LIMIT 1000)
+                    """, parameters)
+            }.contains(1000)
         }
     }
 }

@@ -24,22 +24,27 @@ public struct SessionStore: Sendable {
         let seedHash = try token.seedHash
         let expiresAt = now + lifetimes.total
         return try await database.write { connection in
-            let isStored = try connection.execute(
+            // Holds the user's row to the commit: a password that is changed meanwhile ends this session, too.
+            let isUnchanged = try connection.execute(
+                """
+                UPDATE users SET credential_version = credential_version
+                WHERE id = $1 AND credential_version = $2 AND disabled_at IS NULL
+                """, [.text(grant.user.id), .integer(grant.user.credentialVersion)])
+            guard isUnchanged == 1 else { return false }
+            try connection.execute(
                 """
                 INSERT INTO sessions
                     (id, user_id, generation, seed_hash, scopes, created_at, advanced_at, expires_at, address, user_agent,
                     status_list, status_index, tokens_until)
-                SELECT $1, id, $2, $3, $4, $5, $5, $6, $7, $8, $11, $12, $13 FROM users
-                WHERE id = $9 AND credential_version = $10 AND disabled_at IS NULL
+                VALUES ($1, $9, $2, $3, $4, $5, $5, $6, $7, $8, $10, $11, $12)
                 """,
                 [
                     .text(grant.sessionID), .integer(token.generation), .bytes(seedHash),
                     .text(grant.scopes.joined(separator: " ")), .integer(now.microseconds),
                     .integer(expiresAt.microseconds), .text(origin.address), .text(origin.userAgent),
-                    .text(grant.user.id), .integer(grant.user.credentialVersion), .text(grant.status.list),
+                    .text(grant.user.id), .text(grant.status.list),
                     .integer(Int64(grant.status.index)), .integer(grant.tokensUntil.microseconds),
                 ])
-            guard isStored == 1 else { return false }
             try audit.insert(in: connection)
             return true
         }
@@ -64,8 +69,8 @@ public struct SessionStore: Sendable {
         case caughtUp(SessionGrant, AuditRecord)
         /// A used token came back too late: the session was ended.
         case reused([StatusBit], AuditRecord)
-        /// There is no such session any more.
-        case refused
+        /// There is no such session any more. The first time for a session there is a record of it.
+        case refused(AuditRecord?)
     }
 
     /// Uses up a refresh token: a compare-and-set on the row's generation, which one of several callers wins.
@@ -92,7 +97,7 @@ public struct SessionStore: Sendable {
                 let rows = try connection.query(
                     "SELECT \(User.columns) FROM users WHERE id = $1 AND disabled_at IS NULL",
                     [.text(row.text("user_id"))])
-                guard let user = try rows.first.map(User.init) else { return .refused }
+                guard let user = try rows.first.map(User.init) else { return .refused(nil) }
                 return try outcome(SessionGrant(row, of: token, user: user, lifetimes))
             }
             func audit(_ outcome: AuditRecord.Outcome, _ row: Row) throws -> AuditRecord {
@@ -112,15 +117,37 @@ public struct SessionStore: Sendable {
                 WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
                 """, live
             ).first
-            guard let row else { return .refused }
+            guard let row else {
+                return .refused(try Self.recordRefusal(of: token, from: origin, at: now, in: connection))
+            }
             let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
             // A clock that runs behind the one that advanced the row counts as within the grace.
             if try row.integer("generation") == token.generation + 1, now < advancedAt + lifetimes.grace {
-                return try granted(row) { .repeated($0) }
+                // Only where the lifetimes were raised since it was stored.
+                let raised = try connection.query(
+                    "UPDATE sessions SET tokens_until = $2 WHERE id = $1 AND tokens_until < $2 RETURNING \(Self.grantColumns)",
+                    [.text(token.sessionName), .integer((now + lifetimes.accessToken).microseconds)])
+                return try granted(raised.first ?? row) { .repeated($0) }
             }
             let bits = try Self.end(.session(token.sessionName), reason: .reused, at: now, in: connection)
             return .reused(bits, try audit(.reused, row))
         }
+    }
+
+    /// Records that a refresh token of ours was refused: once a session, however often it comes.
+    private static func recordRefusal(
+        of token: RefreshToken, from origin: SessionOrigin, at now: Instant, in connection: any Connection
+    ) throws -> AuditRecord? {
+        let known = try connection.query(
+            "SELECT id FROM audit WHERE session = $1 AND event = 'refresh' AND outcome = $2 LIMIT 1",
+            [.text(token.sessionName), .text(AuditRecord.Outcome.refused.rawValue)])
+        guard known.isEmpty else { return nil }
+        let row = try connection.query("SELECT user_id FROM sessions WHERE id = $1", [.text(token.sessionName)]).first
+        let record = AuditRecord(
+            .refresh, .refused, by: .user(nil, address: origin.address), subject: try row?.text("user_id"),
+            session: token.sessionName, at: now)
+        try record.insert(in: connection)
+        return record
     }
 
     fileprivate static let grantColumns =

@@ -60,9 +60,9 @@ struct Sessions: Sendable {
     /// The next pair for a refresh token; `nil` where it is refused.
     func refresh(_ text: String, from origin: SessionOrigin) async throws -> TokenPair? {
         guard let token = try coder.read(text) else { return nil }
-        // Without a key that signs, the token isn't used up.
-        _ = try issuer.keyID()
         let now = now()
+        // Without a key that signs, the token isn't used up.
+        try issuer.requireSigning(at: now)
         switch try await store.refresh(token, from: origin, at: now) {
         case .advanced(let grant), .repeated(let grant): return try pair(token.successor, grant, at: now)
         case .caughtUp(let grant, let record):
@@ -73,17 +73,19 @@ struct Sessions: Sendable {
             statusLists.set(bits)
             audit.tell(record)
             return nil
-        case .refused: return nil
+        case .refused(let record):
+            if let record { audit.tell(record) }
+            return nil
         }
     }
 
     /// Ends the session of a refresh token of any generation, or all of its user's.
     ///
-    /// - Returns: whether the token is one of ours.
+    /// - Returns: whether the token names anybody.
     func end(refreshToken text: String, everywhere: Bool, from origin: SessionOrigin) async throws -> Bool {
         guard let token = try coder.read(text) else { return false }
         let now = now()
-        let ending = try await store.end(
+        let (isKnown, ending) = try await store.end(
             token, everywhere: everywhere,
             audit: { userID in
                 AuditRecord(
@@ -91,7 +93,8 @@ struct Sessions: Sendable {
                     subject: userID, session: token.sessionName, at: now)
             }, at: now)
         didEnd(ending)
-        return true
+        // A session that was forgotten is over, but whose others to end isn't known any more.
+        return isKnown || !everywhere
     }
 
     /// Ends the session of an access token, or all of its user's.

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import TokenVerifier
 
 /// The texts of settings that aren't just text.
 enum SettingText {
@@ -49,11 +50,7 @@ public struct ListenAddress: Sendable, Hashable {
     }
 
     /// Whether only this machine reaches it.
-    var isLoopback: Bool {
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        let isIPv4 = parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
-        return host == "localhost" || host == "::1" || isIPv4 && parts[0] == "127"
-    }
+    var isLoopback: Bool { WebOrigin.isLoopback(host: host) }
 
     /// The URL of a server that listens here.
     func url(port: Int) -> String { "http://" + (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }

@@ -3,6 +3,7 @@ internal import JOSE
 public import KeyService
 public import Logging
 public import Storage
+internal import TokenVerifier
 
 /// The settings, read and checked.
 public struct Settings: Sendable {
@@ -79,7 +80,7 @@ public struct Settings: Sendable {
             IPAddress.Range($0)
         }
         corsOrigins = try reader.list("cors-origins", "origins as https://app.example with commas between them") {
-            Origins.origin(of: $0) == $0 ? $0 : nil
+            WebOrigin.of($0) == $0 ? $0 : nil
         }
         auditRetention = try reader.duration("audit-retention", .seconds(1)...SettingReader.longest)
         passwordCost = PasswordCost(

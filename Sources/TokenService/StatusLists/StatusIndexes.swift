@@ -5,10 +5,16 @@ actor StatusIndexes {
     private let store: StatusListStore
     private let now: @Sendable () -> Instant
     private let didLease: @Sendable (_ list: String) -> Void
-    private var places: [StatusReference] = []
-    private var leasedAt = Instant(microseconds: .min)
+    /// The oldest first.
+    private var blocks: [Block] = []
     private var lease: Task<Void, any Error>?
     private var needsNewList = false
+    private var startedListAt: Instant?
+
+    private struct Block {
+        var places: [StatusReference]
+        let leasedAt: Instant
+    }
 
     /// So few left that the next block is leased.
     private static let reserve = StatusListStore.blockSize / 4
@@ -25,19 +31,31 @@ actor StatusIndexes {
 
     /// A place that nobody else has.
     func next() async throws -> StatusReference {
-        if places.isEmpty || now() >= leasedAt + StatusListStore.leaseLifetime {
-            places = []
-            while places.isEmpty { try await fill() }
+        dropUsed()
+        while blocks.isEmpty {
+            try await fill()
+            dropUsed()
         }
-        let place = places.removeLast()
+        let place = blocks[0].places.removeLast()
         // Ahead of the need; where it fails, who needs one tries again.
-        if places.count < Self.reserve, lease == nil { Task { try? await fill() } }
+        let left = blocks.reduce(0) { $0 + $1.places.count }
+        if left < Self.reserve, lease == nil { Task { try? await fill() } }
         return place
     }
 
-    /// The next block will be of a new list: the database was seen to have gone back in time.
+    /// Drops blocks that are used up, and those that were leased so long ago that their list may be forgotten.
+    private func dropUsed() {
+        let instant = now()
+        blocks.removeAll { $0.places.isEmpty || instant >= $0.leasedAt + StatusListStore.leaseLifetime }
+    }
+
+    /// The next block will be of a new list: the database was seen to have gone back in time. Once is enough for all that
+    /// show it.
     func startNewList() {
-        places = []
+        let instant = now()
+        if let last = startedListAt, instant >= last, instant - last < StatusListStore.leaseLifetime { return }
+        startedListAt = instant
+        blocks = []
         needsNewList = true
     }
 
@@ -48,13 +66,12 @@ actor StatusIndexes {
             ?? Task {
                 defer { lease = nil }
                 let (instant, startingList) = (now(), needsNewList)
-                let block = try await store.lease(startingList: startingList, at: instant)
+                let places = try await store.lease(startingList: startingList, at: instant)
                 // A block of a list that was given up meanwhile isn't used.
                 guard startingList || !needsNewList else { return }
                 needsNewList = false
-                if let place = block.first { didLease(place.list) }
-                places += block
-                leasedAt = instant
+                if let place = places.first { didLease(place.list) }
+                blocks.append(Block(places: places, leasedAt: instant))
             }
         lease = task
         try await task.value

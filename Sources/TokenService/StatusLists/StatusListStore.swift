@@ -26,8 +26,20 @@ struct StatusListStore: Sendable {
     /// - Parameter startingList: whether they have to be of a new list: after the database went back in time, places of
     ///   the others may have been handed out already. Where that is plain to see, they are in any case.
     func lease(startingList: Bool, at now: Instant) async throws -> [StatusReference] {
+        do {
+            let places = try await takeBlock(startingList: startingList, at: now)
+            witness?.remember(now)
+            return places
+        } catch {
+            // What was found out may not have come to be.
+            hasLeased.withLock { $0 = false }
+            throw error
+        }
+    }
+
+    private func takeBlock(startingList: Bool, at now: Instant) async throws -> [StatusReference] {
         let newID = Base64URL.encode(try randomBytes(16))
-        let places = try await database.write { connection in
+        return try await database.write { connection in
             if try startingList || hasGoneBack(connection) {
                 try connection.execute("UPDATE status_lists SET leased = size WHERE leased < size")
             }
@@ -59,8 +71,6 @@ struct StatusListStore: Sendable {
             }
             return indexes.map { StatusReference(list: id, index: $0) }
         }
-        witness?.remember(now)
-        return places
     }
 
     /// Whether the database was restored from a copy since places were leased last. After the first lease of a process its
@@ -102,15 +112,20 @@ struct StatusListStore: Sendable {
             ])
     }
 
-    /// Sets the bits of all sessions that were ended at an instant, and gives up the free places of every list: this is how
+    /// Sets the bits of all sessions that were ended at an instant, where tokens may still name them, and gives up the free places of every list: this is how
     /// a restored database is cleared, in which some of them may have been handed out already.
     static func setBitsOfSessions(endedAt instant: Instant, in connection: any Connection) throws {
         try connection.execute(
             """
             INSERT INTO status_bits (list_id, list_index, change, tokens_until)
             SELECT status_list, status_index, CAST($1 AS BIGINT), MAX(tokens_until) FROM sessions
-            WHERE ended_at = $2 GROUP BY status_list, status_index
-            """ + " " + onConflict, [.integer(try nextChange(in: connection)), .integer(instant.microseconds)])
+            WHERE ended_at = $2 AND tokens_until > $3 GROUP BY status_list, status_index
+            """ + " " + onConflict,
+            [
+                .integer(try nextChange(in: connection)), .integer(instant.microseconds),
+                // Well beyond any difference of clocks.
+                .integer((instant - .seconds(3600)).microseconds),
+            ])
         try connection.execute("UPDATE status_lists SET leased = size WHERE leased < size")
     }
 

@@ -25,6 +25,8 @@ final class StatusLists: Sendable {
         var lists: [String: List] = [:]
         /// When the database was last asked, with an answer.
         var seenAt: Instant?
+        /// When a list that isn't known was last looked for.
+        var lookedAt: Instant?
         /// The last change that was seen.
         var change: Int64 = 0
         /// When all bits were read last.
@@ -47,6 +49,8 @@ final class StatusLists: Sendable {
         let entityTag: String
         let keyID: KeyID
         let builtAt: Instant
+        /// When its `ttl`, which counts from `iat`, is over.
+        let freshUntil: Instant
         let expiresAt: Instant
     }
 
@@ -56,6 +60,8 @@ final class StatusLists: Sendable {
     private static let wholeInterval = Duration.seconds(60)
     /// An answer of the database that is older than this isn't built upon.
     private static let freshness = Duration.seconds(5)
+    /// However many ask for lists that aren't known, they are looked for no more often than this.
+    private static let lookInterval = Duration.milliseconds(100)
     /// However often a list changes, it isn't built more often than this.
     private static let buildInterval = Duration.milliseconds(500)
 
@@ -88,11 +94,9 @@ final class StatusLists: Sendable {
         state.withLock { state in
             state.seenAt = instant
             state.change = contents.change
-            if isWhole {
-                state.readAt = instant
-                clear(at: instant, in: &state)
-            }
+            if isWhole { state.readAt = instant }
         }
+        if isWhole { clear(at: instant) }
     }
 
     /// A list that this node has begun, or goes on to fill.
@@ -128,14 +132,20 @@ final class StatusLists: Sendable {
     }
 
     /// Clears the bits that no token names any more, and drops the lists that nobody needs.
-    private func clear(at instant: Instant, in state: inout State) {
-        state.lists = state.lists.filter { $0.value.seenAt + issuer.lifetime + clockLeeway * 2 > instant }
-        for id in state.lists.keys {
-            let expired = state.lists[id]!.setBits.filter { $0.value + clockLeeway * 2 <= instant }.map(\.key)
-            for index in expired {
-                state.lists[id]!.setBits[index] = nil
-                state.lists[id]!.statuses[index] = 0
-                state.lists[id]!.isChanged = true
+    private func clear(at instant: Instant) {
+        let ids = state.withLock { state in
+            state.lists = state.lists.filter { $0.value.seenAt + issuer.lifetime + clockLeeway * 2 > instant }
+            return Array(state.lists.keys)
+        }
+        // One list at a time, for the requests in between.
+        for id in ids {
+            state.withLock { state in
+                let expired = state.lists[id]?.setBits.filter { $0.value + clockLeeway * 2 <= instant } ?? [:]
+                for index in expired.keys {
+                    state.lists[id]!.setBits[index] = nil
+                    state.lists[id]!.statuses[index] = 0
+                    state.lists[id]!.isChanged = true
+                }
             }
         }
     }
@@ -147,7 +157,7 @@ final class StatusLists: Sendable {
         if let answer = try known(reference) { return answer }
         // Another node may have begun the list a moment ago.
         guard isPlausible(reference.list) else { return nil }
-        try await refresh()
+        try await refreshForUnknownList()
         return try known(reference)
     }
 
@@ -182,11 +192,15 @@ final class StatusLists: Sendable {
         return try building.withLock { _ in try current(id, keyID: keyID) ?? build(id) }
     }
 
-    /// Looks for a list that another node began; made-up ids cost one query in a tenth of a second at the most.
+    /// Looks for a list that another node began; made-up ids cost one look in a tenth of a second at the most.
     private func refreshForUnknownList() async throws {
-        let seenAt = state.withLock { $0.seenAt }
-        if let seenAt, now() - seenAt < .milliseconds(100), now() >= seenAt { return }
-        try await refresh()
+        let instant = now()
+        let isDue = state.withLock { state in
+            if let last = state.lookedAt, instant >= last, instant - last < Self.lookInterval { return false }
+            state.lookedAt = instant
+            return true
+        }
+        if isDue { try await refresh() }
     }
 
     /// The document that is there, as long as it needn't be built anew; `nil` where it does.
@@ -199,7 +213,7 @@ final class StatusLists: Sendable {
                 return nil
             }
             let age = instant - document.builtAt
-            let isCurrent = document.keyID == keyID && age >= .zero && age < ttl
+            let isCurrent = document.keyID == keyID && age >= .zero && instant < document.freshUntil
             if isCurrent, !list.isChanged || age < Self.buildInterval { return document }
             if isFresh { return nil }
             // The database is away: the last one is good for as long as it says.
@@ -209,18 +223,21 @@ final class StatusLists: Sendable {
     }
 
     private func build(_ id: String) throws -> Document? {
-        let statuses = state.withLock { state -> StatusList? in
-            state.lists[id]?.isChanged = false
-            return state.lists[id]?.statuses
-        }
-        guard let statuses else { return nil }
+        let list = state.withLock { $0.lists[id] }
+        guard let list else { return nil }
         let instant = now()
-        let signed = try issuer.statusList(id, statuses, ttl: ttl, at: instant)
+        let signed = try issuer.statusList(id, list.statuses, ttl: ttl, at: instant)
         let body = Array(signed.text.utf8)
         let document = Document(
             body: ByteBuffer(bytes: body), entityTag: try Response.entityTag(of: body), keyID: signed.keyID,
-            builtAt: Instant(seconds: instant.seconds), expiresAt: signed.expiresAt)
-        state.withLock { $0.lists[id]?.document = document }
+            builtAt: instant, freshUntil: Instant(seconds: instant.seconds) + ttl, expiresAt: signed.expiresAt)
+        state.withLock { state in
+            guard var known = state.lists[id] else { return }
+            known.document = document
+            // What was set meanwhile isn't in it.
+            known.isChanged = known.statuses != list.statuses
+            state.lists[id] = known
+        }
         return document
     }
 }

@@ -62,7 +62,7 @@ package struct HTTPDocuments: DocumentSource {
                 // Another origin could name the keys then.
                 guard let location = response.headers.first(name: "Location"),
                     let target = URL(string: location, relativeTo: URL(string: url))?.absoluteString,
-                    origin(of: target) == origin(of: url)
+                    WebOrigin.of(target) == WebOrigin.of(url)
                 else { throw VerifierUnavailable("\(url) redirects to another origin, which isn't followed") }
                 url = target
             default: throw VerifierUnavailable("\(url) answers \(response.status.code)")
@@ -76,25 +76,18 @@ package struct HTTPDocuments: DocumentSource {
         guard let components = URLComponents(string: url), let host = components.host, !host.isEmpty,
             components.user == nil, components.password == nil
         else { throw VerifierUnavailable("not a URL: \(url)") }
-        let isLoopback = ["localhost", "127.0.0.1", "::1", "[::1]"].contains(host)
-        guard components.scheme == "https" || components.scheme == "http" && isLoopback else {
+        guard components.scheme == "https" || components.scheme == "http" && WebOrigin.isLoopback(host: host) else {
             throw VerifierUnavailable("what comes over \(url) can't be trusted: use https")
         }
     }
 
-    /// Scheme, host and port of a URL; `nil` for anything that isn't one.
-    package static func origin(of url: String) -> String? {
-        guard let components = URLComponents(string: url), let scheme = components.scheme?.lowercased(),
-            let host = components.host?.lowercased(), let standard = ["http": 80, "https": 443][scheme]
-        else { return nil }
-        return "\(scheme)://\(host):\(components.port ?? standard)"
-    }
-
-    /// `max-age` of Cache-Control (RFC 9111 section 5.2.2.1); zero for an answer that mustn't be kept.
+    /// What is left of `max-age` of Cache-Control (RFC 9111 sections 4.2 and 5.2.2.1); zero for an answer that mustn't be
+    /// kept.
     private static func maxAge(_ headers: HTTPHeaders) -> Duration? {
         let directives = headers[canonicalForm: "Cache-Control"].map { $0.lowercased() }
         if directives.contains("no-store") || directives.contains("no-cache") { return .zero }
         let value = directives.first { $0.hasPrefix("max-age=") }.map { $0.dropFirst("max-age=".count) }
-        return value.flatMap { Int64($0) }.map { .seconds(min(max($0, 0), 1 << 31)) }
+        let age = headers.first(name: "Age").flatMap { Int64($0) } ?? 0
+        return value.flatMap { Int64($0) }.map { .seconds(min(max($0, 0), 1 << 31) - min(max(age, 0), 1 << 31)) }
     }
 }

@@ -99,11 +99,15 @@ public final class RemoteKeySource: KeySource {
             if age >= state.maxAge * 4 / 5, !hasJustFailed(state, at: now) { _ = startFetch(&state) }
             return .ready(lastSet)
         }
-        guard let failure = state.failure, hasJustFailed(state, at: now) else {
-            return .wait(startFetch(&state), lastSet: lastSet)
+        guard let failure = state.failure else { return .wait(startFetch(&state), lastSet: lastSet) }
+        let hasJustFailed = hasJustFailed(state, at: now)
+        // While the issuer is away nobody waits for it, as long as the last set serves.
+        if let lastSet {
+            if !hasJustFailed { _ = startFetch(&state) }
+            return .ready(lastSet)
         }
-        guard let lastSet else { throw failure.error }
-        return .ready(lastSet)
+        guard hasJustFailed else { return .wait(startFetch(&state), lastSet: nil) }
+        throw failure.error
     }
 
     private func hasJustFailed(_ state: State, at now: Instant) -> Bool {
@@ -113,6 +117,7 @@ public final class RemoteKeySource: KeySource {
     public func keysLookingAgain() async -> PublishedKeys? {
         let now = now()
         let task = state.withLock { state -> Task<PublishedKeys, any Error>? in
+            if let fetch = state.fetch { return fetch }
             if let last = state.lookedAgainAt, now >= last, now - last < policy.unknownKeyInterval { return nil }
             guard !hasJustFailed(state, at: now) else { return nil }
             state.lookedAgainAt = now

@@ -17,6 +17,7 @@ public final class RemoteStatusLists: StatusSource {
     private struct Entry {
         var list: StatusList?
         var entityTag: String?
+        var fetchedAt = Instant(microseconds: 0)
         /// When the `ttl` is over.
         var freshUntil = Instant(microseconds: 0)
         var expiresAt = Instant(microseconds: 0)
@@ -56,7 +57,7 @@ public final class RemoteStatusLists: StatusSource {
         issuer: String, keys: any KeySource, documents: any DocumentSource, leeway: Duration,
         now: @escaping @Sendable () -> Instant, logger: Logger
     ) {
-        origin = HTTPDocuments.origin(of: issuer)
+        origin = WebOrigin.of(issuer)
         self.keys = keys
         self.documents = documents
         self.leeway = leeway
@@ -68,8 +69,8 @@ public final class RemoteStatusLists: StatusSource {
         let uri = reference.uri
         let instant = now()
         let (known, fetch) = state.withLock { entries -> (Entry?, Task<Void, any Error>?) in
-            if let entry = entries[uri], instant < entry.freshUntil { return (entry, nil) }
-            guard entries[uri] != nil || origin != nil && HTTPDocuments.origin(of: uri) == origin else {
+            if let entry = entries[uri], instant < entry.freshUntil, instant >= entry.fetchedAt { return (entry, nil) }
+            guard entries[uri] != nil || origin != nil && WebOrigin.of(uri) == origin else {
                 return (nil, nil)
             }
             if let failedAt = entries[uri]?.failedAt, instant >= failedAt, instant - failedAt < Self.retryInterval {
@@ -77,8 +78,11 @@ public final class RemoteStatusLists: StatusSource {
             }
             if entries[uri] == nil { Self.makeRoom(&entries, at: instant) }
             let fetch = startFetch(uri, &entries[uri, default: Entry()])
-            let isLate = instant >= entries[uri]!.freshUntil + Self.lateness
-            return (entries[uri], isLate ? fetch : nil)
+            let entry = entries[uri]!
+            // While the issuer is away nobody waits for it, as long as the last list is good.
+            let isGood = entry.list != nil && instant < entry.expiresAt && instant >= entry.fetchedAt
+            let isLate = instant >= entry.freshUntil + Self.lateness
+            return (entry, isGood && (entry.failedAt != nil || !isLate) ? nil : fetch)
         }
         guard let known else { return nil }
         var entry = known
@@ -110,6 +114,7 @@ public final class RemoteStatusLists: StatusSource {
                 guard var entry = entries[uri] else { return }
                 if let read {
                     entry.list = read.list
+                    entry.fetchedAt = instant
                     entry.freshUntil = read.freshUntil
                     entry.expiresAt = read.expiresAt
                     entry.entityTag = document.entityTag
@@ -154,7 +159,9 @@ public final class RemoteStatusLists: StatusSource {
         let expiresAt = claims.expiresAt ?? issuedAt + (ttl ?? .zero) + Self.lateness * 2
         guard instant < expiresAt else { throw JOSEError(.expired, "an expired status list") }
         return ListToken(
-            list: try StatusList(list), freshUntil: min(issuedAt + (ttl ?? .zero), expiresAt), expiresAt: expiresAt)
+            // By a clock that is behind the issuer's it isn't kept for longer.
+            list: try StatusList(list), freshUntil: min(min(issuedAt, instant) + (ttl ?? .zero), expiresAt),
+            expiresAt: expiresAt)
     }
 
     /// Drops lists that nobody asked for in their time, and, where that isn't enough, some others.

@@ -113,6 +113,9 @@ public struct TokenVerifier<Claims: Decodable & Sendable>: Sendable {
         let key = try jws.verify(with: keys.set)
         let claims = try JWTClaims(json: jws.payload)
         try policy.check(claims, header: jws.header, at: now())
+        if let missing = policy.missingScope(claims) {
+            throw TokenRejection(.insufficientScope, "a token without the scope \(missing)")
+        }
         let verified: VerifiedToken<Claims>
         do {
             verified = try VerifiedToken(jws, claims)

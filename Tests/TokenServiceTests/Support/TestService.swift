@@ -124,6 +124,14 @@ final class TestService {
             // As in the background of a running server, where a failure stops nothing.
             try? await server.refresh()
         }
+        return try await sendAsIs(method, path, headers: headers, body: body)
+    }
+
+    /// Sends a request to a server that hasn't looked at its stores since.
+    func sendAsIs(
+        _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [.contentType: "application/json"],
+        body: [UInt8]? = nil
+    ) async throws -> Answer {
         let application = Application(router: router, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         var headers = headers
         if let body, headers[.contentLength] == nil { headers[.contentLength] = String(body.count) }

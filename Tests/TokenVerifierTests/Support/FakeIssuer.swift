@@ -16,6 +16,7 @@ final class FakeIssuer: DocumentSource {
         var keys: [Key] = []
         var endedIndexes: Set<Int> = []
         var isAway = false
+        var delay = Duration.milliseconds(5)
         var requests: [String] = []
         /// Instead of what the issuer would say.
         var answers: [String: [UInt8]] = [:]
@@ -79,7 +80,7 @@ final class FakeIssuer: DocumentSource {
             return state
         }
         // So that others who ask meanwhile really wait.
-        try await Task.sleep(for: .milliseconds(5))
+        try await Task.sleep(for: state.delay)
         guard !state.isAway else { throw VerifierUnavailable("away") }
         if let answer = state.answers[url] {
             return FetchedDocument(body: answer, entityTag: nil, maxAge: .seconds(300))
