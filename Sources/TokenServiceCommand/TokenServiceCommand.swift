@@ -4,6 +4,7 @@ import JOSE
 import KeyService
 import Storage
 import TokenService
+import TokenVerifier
 
 @main
 struct TokenServiceCommand: AsyncParsableCommand {
@@ -70,7 +71,7 @@ struct TokenServiceCommand: AsyncParsableCommand {
             case .badAddress: .configuration
             default: .failed
             }
-        case is JOSEError: .failed
+        case is JOSEError, is VerifierUnavailable: .failed
         case is CancellationError: .failed
         default: nil
         }

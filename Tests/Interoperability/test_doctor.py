@@ -76,8 +76,10 @@ def test_a_broken_endpoint_is_found_out_by_its_flaw(server, target, flaw, attack
 
 def test_an_endpoint_that_refuses_the_valid_token_can_not_be_examined(server, target):
     url = target(MICROSERVICE, PORT=str(free_port()), ISSUER=server.url, AUDIENCE="https://elsewhere.example")
-    line = server.installation.refused(FAILED, "doctor", url, "--issuer", server.url)
-    assert "--audience" in line
+    completed = server.installation.run("doctor", url, "--issuer", server.url, check=False)
+    assert (completed.returncode, completed.stdout) == (FAILED, b"")
+    line = completed.stderr.splitlines()[-1]
+    assert line.startswith("error: ") and "--audience" in line
     examine(server, url, "--audience", "https://elsewhere.example")
 
 
@@ -92,7 +94,7 @@ def test_what_is_no_url_is_refused(server, url):
     assert url in server.installation.refused(USAGE, "doctor", url)
 
 
-def test_the_swift_example_goes_through_a_rotation_and_sees_a_log_out(make_installation, target):
+def test_the_swift_example_goes_through_a_rotation_a_log_out_and_a_revocation(make_installation, target):
     installation = make_installation(status_ttl="1s", **QUICK_ROTATION)
     server = installation.serve()
     installation.add_user("anna", "--scope", "read")
@@ -113,3 +115,29 @@ def test_the_swift_example_goes_through_a_rotation_and_sees_a_log_out(make_insta
     eventually(rotated)
     assert server.post("/auth/log-out", {"refresh_token": pair["refresh_token"]}).status_code == 204
     eventually(lambda: status(old) == 401, within=3)
+
+    signed = server.log_in("anna")["access_token"]
+    assert status(signed) == 200
+    installation.run("keys", "revoke", tokens.kid(signed), "--reason", "leaked")
+    eventually(lambda: tokens.kid(server.log_in("anna")["access_token"]) != tokens.kid(signed))
+    # The library keeps a key set for ten seconds at least, and looks for an unknown key once in that time.
+    eventually(lambda: status(signed) == 401, within=13)
+    eventually(lambda: status(server.log_in("anna")["access_token"]) == 200, within=13)
+
+
+def test_the_swift_example_asks_for_a_scope(server, target):
+    installation = server.installation
+    installation.add_user("reader", "--scope", "read")
+    installation.add_user("writer", "--scope", "write")
+    url = target(MICROSERVICE, PORT=str(free_port()), ISSUER=server.url).replace("/me", "/premium")
+
+    def ask(name):
+        token = server.log_in(name)["access_token"]
+        return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    assert ask("reader").status_code == 200
+    refused = ask("writer")
+    assert refused.status_code == 403 and refused.json()["error"] == "insufficient_scope"
+    assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
+    assert 'scope="read"' in refused.headers["WWW-Authenticate"]
+    assert requests.get(url, timeout=30).headers["WWW-Authenticate"] == "Bearer"
