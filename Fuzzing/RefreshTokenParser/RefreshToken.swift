@@ -1,0 +1,1 @@
+../../Sources/TokenService/Sessions/RefreshToken.swift
