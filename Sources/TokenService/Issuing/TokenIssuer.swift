@@ -1,6 +1,5 @@
 internal import JOSE
 internal import KeyService
-internal import TokenVerifier
 
 /// An access token and how long it is good for.
 struct IssuedToken: Sendable {
@@ -73,14 +72,16 @@ struct TokenIssuer: Sendable {
     }
 
     /// A status list token (Token Status List draft, section 5.1), good for as long as an access token.
-    func statusList(_ id: String, _ statuses: StatusList, ttl: Duration, at now: Instant) throws
+    ///
+    /// - Parameter list: the members `bits` and `lst`.
+    func statusList(_ id: String, _ list: JSONObject, ttl: Duration, at now: Instant) throws
         -> (text: String, keyID: KeyID, expiresAt: Instant)
     {
         let key = try signingKey()
         let expiresAt = now.seconds + (try lifetime(key, at: now))
         let claims: JSONObject = [
             "sub": .string(statusListsURL + id), "iat": .integer(now.seconds), "exp": .integer(expiresAt),
-            "ttl": .integer(ttl.components.seconds), "status_list": .object(statuses.members),
+            "ttl": .integer(ttl.components.seconds), "status_list": .object(list),
         ]
         return (try key.statusLists.sign(claims.json), key.keyID, Instant(seconds: expiresAt))
     }

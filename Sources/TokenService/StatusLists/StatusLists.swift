@@ -34,7 +34,9 @@ final class StatusLists: Sendable {
     }
 
     private struct List {
-        var statuses: StatusList
+        var statuses: StatusList { didSet { encoded = nil } }
+        /// As a document has it; compressed once a change.
+        var encoded: JSONObject?
         /// Until when each set bit counts.
         var setBits: [Int: Instant] = [:]
         var isChanged = false
@@ -226,7 +228,8 @@ final class StatusLists: Sendable {
         let list = state.withLock { $0.lists[id] }
         guard let list else { return nil }
         let instant = now()
-        let signed = try issuer.statusList(id, list.statuses, ttl: ttl, at: instant)
+        let encoded = list.encoded ?? list.statuses.members
+        let signed = try issuer.statusList(id, encoded, ttl: ttl, at: instant)
         let body = Array(signed.text.utf8)
         let document = Document(
             body: ByteBuffer(bytes: body), entityTag: try Response.entityTag(of: body), keyID: signed.keyID,
@@ -236,6 +239,7 @@ final class StatusLists: Sendable {
             known.document = document
             // What was set meanwhile isn't in it.
             known.isChanged = known.statuses != list.statuses
+            if !known.isChanged { known.encoded = encoded }
             state.lists[id] = known
         }
         return document
