@@ -34,7 +34,7 @@ private func check(_ key: JWK) throws {
     } catch let error as JOSEError
         where error.code == .keyRefused && key.privateKey == nil && key.publicKey.parameters.type == .rsa
     {
-        // Whether a modulus has a factor that none may have is found out by chance: it can get in once and not again.
+        // OpenSSL finds a modulus of more than two primes by chance: it can get in once, and be refused the next time.
     }
 }
 
