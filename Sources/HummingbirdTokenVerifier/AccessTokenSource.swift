@@ -1,5 +1,6 @@
 internal import HTTPTypes
 public import Hummingbird
+internal import JOSE
 
 /// Where a request carries its access token: in the Authorization header (RFC 6750 section 2.1), else perhaps in a cookie.
 public struct AccessTokenSource: Sendable {
@@ -22,13 +23,14 @@ public struct AccessTokenSource: Sendable {
     public func token(of request: Request) throws -> Found? {
         let fields = request.headers[values: .authorization]
         // Another scheme is somebody else's; letter case doesn't count (RFC 9110 section 11.1).
-        let bearers = fields.map { $0.split(separator: " ", omittingEmptySubsequences: true) }
-            .filter { $0.first?.lowercased() == "bearer" }
+        let bearers = fields.map(\.words).filter { words in
+            words.first.map { $0.utf8.count == 6 && $0.lowercased() == "bearer" } ?? false
+        }
         if let parts = bearers.first {
             guard fields.count == 1, parts.count == 2 else {
                 throw TokenChallenge.invalidToken("not one bearer token")
             }
-            return Found(token: String(parts[1]), isCookie: false)
+            return Found(token: parts[1], isCookie: false)
         }
         guard let cookieName, let value = request.cookie(named: cookieName) else { return nil }
         return Found(token: value, isCookie: true)
@@ -38,11 +40,13 @@ public struct AccessTokenSource: Sendable {
 extension Request {
     /// The value of a cookie; the first where there are several.
     package func cookie(named name: String) -> String? {
+        let start = name + "="
         for field in headers[values: .cookie] {
-            for pair in field.split(separator: ";") {
-                let parts = pair.drop { $0 == " " }.split(
-                    separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                if parts.count == 2, parts[0] == name, !parts[1].isEmpty { return String(parts[1]) }
+            for pair in field.utf8.split(separator: UInt8(ascii: ";")) {
+                let pair = pair.drop { $0 == UInt8(ascii: " ") }
+                if pair.starts(with: start.utf8), pair.count > start.utf8.count {
+                    return String(Substring(pair.dropFirst(start.utf8.count)))
+                }
             }
         }
         return nil

@@ -87,14 +87,14 @@ private struct JSONReader {
 
     mutating func object() throws -> JSONValue {
         var object = JSONObject()
-        var names: Set<String> = []
+        var names: Set<[UInt8]> = []
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object(object) }
         while true {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw malformed("a member name missing") }
             let name = try string()
-            guard names.insert(name).inserted else { throw malformed("a repeated member") }
+            guard names.insert(Array(name.utf8)).inserted else { throw malformed("a repeated member") }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw malformed("a colon missing") }
             object.append(name, try value())

@@ -43,7 +43,7 @@ public struct Algorithm: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Throws: ``JOSEError`` `unsupported` where there is none.
     public init(named name: String) throws {
-        guard let row = Self.table.first(where: { $0.name == name }) else {
+        guard let row = Self.table.first(where: { $0.name.isSpelt(name) }) else {
             throw JOSEError(
                 .unsupported, "an unknown algorithm; there are \(Self.table.map(\.name).joined(separator: ", "))")
         }

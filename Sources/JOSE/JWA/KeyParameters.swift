@@ -1,8 +1,14 @@
 /// The `kty` values of JWK that sign (RFC 7518 section 6, RFC 8037).
-public enum KeyType: String, Hashable, Sendable {
+public enum KeyType: String, Hashable, Sendable, CaseIterable {
     case rsa = "RSA"
     case ellipticCurve = "EC"
     case octetKeyPair = "OKP"
+
+    /// The type with a `kty` value, by its bytes.
+    init?(spelt name: String) {
+        guard let type = Self.allCases.first(where: { $0.rawValue.isSpelt(name) }) else { return nil }
+        self = type
+    }
 
     var openSSLName: String { self == .octetKeyPair ? "ED25519" : rawValue }
 }

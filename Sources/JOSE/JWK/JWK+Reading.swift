@@ -79,22 +79,25 @@ private struct JWKReader {
 
     /// `use` and `key_ops` (RFC 7517 sections 4.2 and 4.3), where they are there, must allow signatures.
     func checkPurpose(hasPrivateHalf: Bool) throws {
-        if let use = try optional("use"), use != "sig" {
+        if let use = try optional("use"), !use.isSpelt("sig") {
             throw JOSEError(.keyRefused, "a JWK whose use isn't sig")
         }
         guard let value = members["key_ops"] else { return }
-        guard let operations = value.strings, Set(operations).count == operations.count else {
+        guard let operations = value.strings, Set(operations.map { Array($0.utf8) }).count == operations.count else {
             throw JOSEError(.malformed, "a JWK whose key_ops isn't a list of different strings")
         }
-        guard operations.contains("verify") || hasPrivateHalf && operations.contains("sign") else {
+        func allows(_ name: String) -> Bool { operations.contains { $0.isSpelt(name) } }
+        guard allows("verify") || hasPrivateHalf && allows("sign") else {
             throw JOSEError(.keyRefused, "a JWK whose key_ops doesn't allow signatures")
         }
     }
 
     func key(isPrivate: Bool) throws -> EVPKey {
         var components = KeyComponents()
-        let type = try required("kty")
-        switch KeyType(rawValue: type) {
+        guard let type = KeyType(spelt: try required("kty")) else {
+            throw JOSEError(.unsupported, "a key type other than RSA, EC and OKP")
+        }
+        switch type {
         case .rsa:
             guard members["oth"] == nil else { throw JOSEError(.unsupported, "an RSA key of more than two primes") }
             components.numbers = [("n", try number("n")), ("e", try number("e"))]
@@ -111,13 +114,13 @@ private struct JWKReader {
             components.octets = [("pub", [4] + x + y)]
             if isPrivate { components.numbers = [("priv", try privateScalar(curve))] }
         case .octetKeyPair:
-            guard try required("crv") == "Ed25519" else { throw JOSEError(.unsupported, "a curve other than Ed25519") }
+            guard try required("crv").isSpelt("Ed25519") else {
+                throw JOSEError(.unsupported, "a curve other than Ed25519")
+            }
             components.octets = [("pub", try octets("x"))]
             if isPrivate { components.octets.append(("priv", try octets("d"))) }
-        case nil:
-            throw JOSEError(.unsupported, "a key type other than RSA, EC and OKP")
         }
-        return try EVPKey.make(KeyType(rawValue: type)!, components, isPrivate: isPrivate)
+        return try EVPKey.make(type, components, isPrivate: isPrivate)
     }
 
     /// The public half as the private one alone gives it.
@@ -128,7 +131,7 @@ private struct JWKReader {
 
     private func curve() throws -> Curve {
         let name = try required("crv")
-        guard let curve = Curve.table.first(where: { $0.name == name }) else {
+        guard let curve = Curve.table.first(where: { $0.name.isSpelt(name) }) else {
             throw JOSEError(.unsupported, "a curve other than P-256, P-384 and P-521")
         }
         return curve

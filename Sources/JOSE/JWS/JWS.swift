@@ -16,6 +16,11 @@ public struct JWS: Sendable {
     /// - Throws: ``JOSEError`` `malformed` or `unsupported`.
     public init(compact: some Collection<UInt8>, maximumSize: Int = JWS.maximumTokenSize) throws {
         guard compact.count <= maximumSize else { throw JOSEError(.malformed, "a token over \(maximumSize) bytes") }
+        // Generic code isn't specialised for other modules, and slow then.
+        try self.init(bytes: Array(compact))
+    }
+
+    private init(bytes compact: [UInt8]) throws {
         let parts = compact.split(
             separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
         guard parts.count == 3 else {
@@ -44,7 +49,7 @@ public struct JWS: Sendable {
         if let expected = key.keyID, let keyID = header.keyID, keyID != expected {
             throw JOSEError(.unknownKey, "a token whose kid isn't the key's")
         }
-        guard let algorithm = key.algorithms.first(where: { $0.name == header.algorithmName }) else {
+        guard let algorithm = key.algorithms.first(where: { $0.name.isSpelt(header.algorithmName) }) else {
             throw JOSEError(.unsupported, "a token whose alg isn't the key's")
         }
         guard try key.publicKey.isValidSignature(signature, of: signingInput, algorithm: algorithm) else {

@@ -36,15 +36,15 @@ public struct JWTPolicy: Sendable {
         if let type, header.type?.isSpelt(JWSHeader.mediaType(type)) != true {
             throw JOSEError(.claimRefused, "a token whose typ isn't \(type)")
         }
-        guard algorithms.contains(where: { $0.name == header.algorithmName }) else {
+        guard algorithms.contains(where: { $0.name.isSpelt(header.algorithmName) }) else {
             throw JOSEError(.unsupported, "a token whose alg isn't accepted")
         }
     }
 
     /// The first scope that is asked for and isn't there: then the token is good, but not for this.
     public func missingScope(_ claims: JWTClaims) -> String? {
-        let scopes = claims.members["scope"]?.string?.split(separator: " ") ?? []
-        return requiredScopes.first { required in !scopes.contains { String($0).isSpelt(required) } }
+        let scopes = claims.members["scope"]?.string?.words ?? []
+        return requiredScopes.first { required in !scopes.contains { $0.isSpelt(required) } }
     }
 
     /// Whether claims that were checked before haven't expired since, nor become those of the future by a clock that was
@@ -72,10 +72,4 @@ public struct JWTPolicy: Sendable {
         if let issuedAt = claims.issuedAt { try require(now + leeway >= issuedAt, "a token from the future") }
         guard now < expiresAt + leeway else { throw JOSEError(.expired, "an expired token") }
     }
-}
-
-extension String {
-    /// Whether two strings are the same code units: names in tokens aren't normalised (RFC 7519 section 2), while Swift's
-    /// `==` takes composed and decomposed letters for the same.
-    package func isSpelt(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }

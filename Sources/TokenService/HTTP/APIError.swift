@@ -90,7 +90,7 @@ extension Response {
 
     /// If-None-Match compares weakly.
     private static func matches(_ fields: [String], _ entityTag: String) -> Bool {
-        fields.flatMap { $0.split(separator: ",") }.contains { field in
+        fields.filter(\.isASCII).flatMap { $0.split(separator: ",") }.contains { field in
             let tag = field.trimming { $0 == " " || $0 == "\t" }
             return tag == "*" || (tag.hasPrefix("W/") ? tag.dropFirst(2) : tag) == entityTag
         }

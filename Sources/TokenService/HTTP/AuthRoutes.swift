@@ -32,7 +32,7 @@ struct AuthRoutes: Sendable {
     @Sendable private func logIn(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
         let body = try await RequestBody(of: request)
         let (name, password) = (try body.text("username"), try body.text("password"))
-        let requested = try body.optionalText("scope").map { $0.split(separator: " ").map(String.init) }
+        let requested = try body.optionalText("scope")?.words
         let isByCookie = try body.isDeliveredByCookie
         // To be logged in as somebody else by a stranger's page is an attack, too.
         if isByCookie { try origins.check(request) }
@@ -41,10 +41,10 @@ struct AuthRoutes: Sendable {
         guard let user = try await authenticator.authenticate(name: name, password: password, from: address) else {
             throw failure
         }
-        if let requested, !requested.allSatisfy(user.scopes.contains) {
+        if let requested, !requested.allSatisfy({ asked in user.scopes.contains { $0.isSpelt(asked) } }) {
             throw APIError.invalidScope("a scope that this user doesn't have")
         }
-        let scopes = user.scopes.filter { requested?.contains($0) ?? true }
+        let scopes = user.scopes.filter { scope in requested?.contains { $0.isSpelt(scope) } ?? true }
         guard let pair = try await sessions.begin(for: user, scopes: scopes, from: origin(request, context)) else {
             throw failure
         }

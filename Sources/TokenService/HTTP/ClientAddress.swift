@@ -1,5 +1,6 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import JOSE
 
 /// Tells where a request really comes from, behind proxies that are trusted to say so.
 struct ClientAddress: Sendable {
@@ -8,10 +9,10 @@ struct ClientAddress: Sendable {
     /// The other end of the connection, or, where that is a trusted proxy, the last address in X-Forwarded-For that isn't.
     func callAsFunction(_ request: Request, _ context: ServiceRequestContext) -> IPAddress? {
         guard var address = context.remoteAddress.flatMap({ IPAddress($0) }) else { return nil }
-        var forwarded = request.headers[values: .xForwardedFor].flatMap { $0.split(separator: ",") }
+        var forwarded = request.headers[values: .xForwardedFor].flatMap { $0.parts(between: ",") }
         while isTrusted(address), let entry = forwarded.popLast() {
             // What a trusted proxy can't have written ends the chain.
-            guard let next = Self.address(entry.trimming { $0 == " " || $0 == "\t" }) else { break }
+            guard entry.isASCII, let next = Self.address(entry[...].trimming { $0 == " " || $0 == "\t" }) else { break }
             address = next
         }
         return address

@@ -1,18 +1,19 @@
 internal import HTTPTypes
 internal import Hummingbird
+internal import JOSE
 internal import TokenVerifier
 
 /// The web origins whose pages may use the service (RFC 6454; the Fetch standard's CORS protocol).
 struct Origins: Sendable {
     private let own: String?
-    private let allowed: Set<String>
+    private let allowed: [String]
 
     /// - Parameters:
     ///   - issuer: its origin is allowed to send cookies, too.
     ///   - allowed: origins as browsers spell them.
     init(issuer: String, allowed: [String]) {
         own = WebOrigin.of(issuer)
-        self.allowed = Set(allowed)
+        self.allowed = allowed
     }
 
     /// Refuses a request that another site's page makes in the user's name.
@@ -20,12 +21,14 @@ struct Origins: Sendable {
     /// - Throws: ``APIError`` with status 403.
     func check(_ request: Request) throws {
         let origins = request.headers[values: .origin]
-        guard origins.allSatisfy({ $0 == own || allowed.contains($0) }) else { throw APIError.foreignOrigin }
+        guard origins.allSatisfy({ own?.isSpelt($0) == true || isAllowed($0) }) else { throw APIError.foreignOrigin }
     }
+
+    private func isAllowed(_ origin: String) -> Bool { allowed.contains { $0.isSpelt(origin) } }
 
     /// The allowed origin that a request names.
     private func allowedOrigin(_ request: Request) -> String? {
-        request.headers[.origin].flatMap { allowed.contains($0) ? $0 : nil }
+        request.headers[.origin].flatMap { isAllowed($0) ? $0 : nil }
     }
 
     /// Answers the browser's question whether a page may make a request; `nil` for anything else.

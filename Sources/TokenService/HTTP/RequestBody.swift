@@ -21,8 +21,10 @@ struct RequestBody {
     /// - Throws: ``APIError`` with status 400, 408, 413 or 415.
     init(of request: Request) async throws {
         let bytes = try await Self.collect(request)
-        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
-            .lowercased()
+        let type = request.headers[.contentType].map {
+            // What isn't ASCII is none that is known.
+            $0.isASCII ? $0.split(separator: ";").first?.trimmingCharacters(in: .whitespaces).lowercased() ?? "" : ""
+        }
         isForm = type != nil && type != "application/json"
         guard !bytes.isEmpty else {
             members = [:]
@@ -72,7 +74,9 @@ struct RequestBody {
 
     private static func form(_ bytes: [UInt8]) throws -> JSONObject {
         var members = JSONObject()
-        let pairs = String(decoding: bytes, as: UTF8.self).split(separator: "&", maxSplits: maximumParameters)
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard text.isASCII else { throw APIError.invalidRequest("the form isn't percent-encoded UTF-8") }
+        let pairs = text.split(separator: "&", maxSplits: maximumParameters)
         guard pairs.count <= maximumParameters else {
             throw APIError.invalidRequest("the form has too many parameters")
         }
@@ -94,13 +98,10 @@ struct RequestBody {
     /// - Throws: ``APIError``, also where that was asked for in a form: pages of any site can send one.
     var isDeliveredByCookie: Bool {
         get throws {
-            switch try optionalText("delivery") {
-            case nil, "body": return false
-            case "cookie":
-                try requireJSON()
-                return true
-            default: throw APIError.invalidRequest("delivery is body or cookie")
-            }
+            guard let text = try optionalText("delivery"), !text.isSpelt("body") else { return false }
+            guard text.isSpelt("cookie") else { throw APIError.invalidRequest("delivery is body or cookie") }
+            try requireJSON()
+            return true
         }
     }
 

@@ -98,4 +98,12 @@ struct KeyIDTests {
         #expect(Set([KeyID("caf\u{E9}"), KeyID("cafe\u{301}")]).count == 2)
         #expect(KeyID("a")! < KeyID("b")!)
     }
+
+    @Test("a key type that only looks like one is none")
+    func kelvinSign() throws {
+        let key = try PrivateKey.generate(for: .edDSA).publicKey
+        var members = try JWK(key).publicMembers()
+        members["kty"] = "O\u{212A}P"
+        #expect(throws: JOSEError.of(.unsupported)) { try JWK(members: members) }
+    }
 }
