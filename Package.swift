@@ -93,7 +93,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
-            swiftSettings: settings),
+            resources: [.embedInCode("HTTP/openapi.json")], swiftSettings: settings),
         // Floor 6: the command line.
         .executableTarget(
             name: "TokenServiceCommand",

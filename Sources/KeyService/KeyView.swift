@@ -8,8 +8,8 @@ public final class KeyView: Sendable {
     public let entityTag: String
     /// The published keys, for verification.
     public let keySet: JWKSet
-    /// Signs log-in tokens: the first configured algorithm that has an active key; `nil` while none has.
-    public let signingKey: SigningKey?
+    /// The keys that sign, the preferred first.
+    private let signingKeys: [SigningKey]
 
     private let since: Instant
     private let until: Instant?
@@ -21,7 +21,7 @@ public final class KeyView: Sendable {
         entityTag = "\"\(Base64URL.encode(try SHA256.hash(jwks).prefix(16)))\""
         // A removed algorithm signs on until a configured one has a key that verifiers know.
         let candidates = ring.signing(schedule.algorithms + Algorithm.table, at: now)
-        signingKey = try candidates.lazy.compactMap { record -> SigningKey? in
+        signingKeys = try candidates.compactMap { record -> SigningKey? in
             guard let latestExpiry = record.latestExpiry, let key = privateKeys[record.keyID] else { return nil }
             func signer(_ type: String) throws -> JWSSigner {
                 try JWSSigner(key: key, keyID: record.keyID, algorithm: record.algorithm, type: type)
@@ -29,9 +29,17 @@ public final class KeyView: Sendable {
             return try SigningKey(
                 accessTokens: signer("at+jwt"), statusLists: signer("statuslist+jwt"),
                 longestTokenLifetime: record.longestTokenLifetime, latestExpiry: latestExpiry)
-        }.first
+        }
         since = now
         until = ring.nextChange(after: now)
+    }
+
+    /// Signs log-in tokens: the first configured algorithm that has an active key; `nil` while none has.
+    public var signingKey: SigningKey? { signingKeys.first }
+
+    /// The key that signs with an algorithm; `nil` while none does.
+    public func signingKey(for algorithm: Algorithm) -> SigningKey? {
+        signingKeys.first { $0.accessTokens.algorithm == algorithm }
     }
 
     /// Whether nothing changes between the instant this was made for and another one.

@@ -98,6 +98,10 @@ public struct Row: Sendable {
         try value(name) == .null ? nil : integer(name)
     }
 
+    public func optionalBytes(_ name: String) throws -> [UInt8]? {
+        try value(name) == .null ? nil : bytes(name)
+    }
+
     private func wrongType(_ name: String) -> StorageError {
         StorageError(.unexpected, "the database answered another type in column \(name)")
     }

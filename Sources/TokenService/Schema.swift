@@ -105,5 +105,35 @@ public enum Schema {
                 """,
                 "CREATE INDEX log_in_failures_by_time ON log_in_failures (recovers_at)",
             ]),
+        Migration(
+            version: 3, name: "clients",
+            statements: [
+                """
+                CREATE TABLE clients (
+                    id TEXT PRIMARY KEY,
+                    name TEXT NOT NULL UNIQUE,
+                    authentication TEXT NOT NULL,
+                    credential BYTEA NOT NULL,
+                    previous_credential BYTEA,
+                    scopes TEXT NOT NULL,
+                    audiences TEXT NOT NULL,
+                    algorithm TEXT,
+                    token_lifetime BIGINT,
+                    permissions TEXT NOT NULL,
+                    status_list TEXT,
+                    status_index BIGINT,
+                    created_at BIGINT NOT NULL,
+                    rotated_at BIGINT
+                )
+                """,
+                "CREATE INDEX clients_by_list ON clients (status_list)",
+                """
+                CREATE TABLE client_assertions (
+                    id TEXT PRIMARY KEY,
+                    expires_at BIGINT NOT NULL
+                )
+                """,
+                "CREATE INDEX client_assertions_by_expiry ON client_assertions (expires_at)",
+            ]),
     ]
 }

@@ -1,31 +1,29 @@
 internal import Foundation
 internal import HTTPTypes
-public import Hummingbird
+internal import Hummingbird
 public import JOSE
 public import KeyService
 public import Logging
 internal import HummingbirdCore
-internal import HummingbirdTokenVerifier
 internal import NIOCore
 internal import ServiceLifecycle
 public import Storage
-internal import TokenVerifier
 internal import UnixSignals
 
 /// The running service: everything put together.
 public struct TokenServer: Sendable {
-    private let settings: Settings
-    private let secret: MasterSecret
-    private let database: any Database
-    private let keys: KeyService
-    private let hasher: PasswordHasher
-    private let limiter: LogInLimiter
-    private let statusListStore: StatusListStore
-    private let audit: AuditLog
+    let settings: Settings
+    let secret: MasterSecret
+    let database: any Database
+    let keys: KeyService
+    let hasher: PasswordHasher
+    let limiter: LogInLimiter
+    let statusListStore: StatusListStore
+    let audit: AuditLog
     /// The status lists of the routes, once their URL is known.
-    private let statusLists = Locked<StatusLists?>(nil)
-    private let now: @Sendable () -> Instant
-    private let logger: Logger
+    let statusLists = Locked<StatusLists?>(nil)
+    let now: @Sendable () -> Instant
+    let logger: Logger
 
     /// Prepares what the routes need.
     ///
@@ -53,50 +51,6 @@ public struct TokenServer: Sendable {
         hasher = PasswordHasher(cost: settings.passwordCost, concurrency: settings.passwordConcurrency)
         limiter = try LogInLimiter(database: database, rate: settings.logInRate, secret: secret)
         statusListStore = StatusListStore(database: database, address: settings.database)
-    }
-
-    /// The routes of an issuer that listens at a URL.
-    public func router(listeningAt url: String) async throws -> Router<ServiceRequestContext> {
-        let issuer = settings.issuer ?? url
-        let audience = settings.audience ?? issuer
-        let schedule = settings.keySchedule
-        let policy = JWTPolicy(
-            issuer: issuer, audiences: [audience], leeway: schedule.clockLeeway,
-            requiredClaims: ["sub", "client_id", "iat", "jti", "sid", "status"])
-        let tokenIssuer = TokenIssuer(
-            issuer: issuer, audience: audience, lifetime: schedule.tokenLifetime, keys: keys)
-        let lists = StatusLists(
-            store: statusListStore, issuer: tokenIssuer, ttl: settings.statusTTL, clockLeeway: schedule.clockLeeway,
-            now: now)
-        // Where that fails, the background goes on to try, and nothing is told of sessions until then.
-        do { try await lists.refresh() } catch { logger.error("can't read the status lists: \(error)") }
-        statusLists.withLock { $0 = lists }
-        let (cookies, origins) = (
-            SessionCookies(issuer: issuer), Origins(issuer: issuer, allowed: settings.corsOrigins)
-        )
-        let (ownKeys, source) = (OwnKeys(keys), AccessTokenSource(cookieName: cookies.accessName))
-        let verifier = TokenVerifier<NoClaims>(
-            policy: policy, keys: ownKeys,
-            statuses: OwnStatuses(lists: lists, listsURL: tokenIssuer.statusListsURL), now: now)
-        let auth = AuthRoutes(
-            authenticator: Authenticator(
-                users: UserStore(database: database), hasher: hasher, limiter: limiter, audit: audit, now: now),
-            sessions: Sessions(
-                store: SessionStore(database: database, settings: settings),
-                coder: try RefreshTokenCoder(secret: secret), issuer: tokenIssuer,
-                indexes: StatusIndexes(store: statusListStore, now: now, didLease: lists.add), statusLists: lists,
-                audit: audit, now: now),
-            authentication: Authentication(
-                verifier: verifier,
-                verifierOfEnded: TokenVerifier(
-                    policy: policy, keys: ownKeys, statuses: nil, cacheCapacity: 0, now: now),
-                source: source, origins: origins),
-            cookies: cookies, origins: origins, clientAddress: ClientAddress(trustedProxies: settings.trustedProxies))
-        let published = PublishedRoutes(
-            issuer: issuer, jwksMaxAge: schedule.jwksMaxAge, keys: keys, database: database, statusLists: lists,
-            now: now)
-        return Route.router(
-            auth.routes + published.routes, origins: origins, protection: TokenMiddleware(verifier, source: source))
     }
 
     /// Serves until SIGTERM or SIGINT, then finishes what is under way.
@@ -135,12 +89,13 @@ public struct TokenServer: Sendable {
         try await statusLists.withLock { $0 }?.refresh()
     }
 
-    /// Forgets what is over: sessions, status bits, failed log-ins, old audit records.
+    /// Forgets what is over: sessions, status bits, failed log-ins, used assertions, old audit records.
     func sweep() async throws {
         let leeway = settings.keySchedule.clockLeeway
         let sessions = SessionStore(database: database, settings: settings)
         try await limiter.removeExpired(at: now())
         try await statusListStore.removeExpired(at: now(), clockLeeway: leeway)
+        try await ClientStore(database: database).removeExpired(at: now())
         // A batch at a time, so that requests get their turn in between; the last one isn't full.
         while try await sessions.removeExpired(at: now(), clockLeeway: leeway) {
             try await Task.sleep(for: .seconds(1))

@@ -15,7 +15,7 @@ struct TokenServiceCommand: AsyncParsableCommand {
             "To begin: token-service serve. Exit status: 0 done, 1 failed, 64 wrong usage, 69 the database can't be "
             + "reached, 78 bad configuration.",
         subcommands: [
-            Serve.self, Keys.self, Users.self, SessionsCommand.self, Token.self, JWSCommand.self,
+            Serve.self, Keys.self, Users.self, ClientsCommand.self, SessionsCommand.self, Token.self, JWSCommand.self,
             DoctorCommand.self, Audit.self, Config.self,
         ])
 
@@ -49,11 +49,13 @@ struct TokenServiceCommand: AsyncParsableCommand {
         return String(String.UnicodeScalarView(scalars)).replacing(/\ {2,}/, with: " ")
     }
 
-    /// Puts a `kid` that starts with a hyphen, as one in 64 does, where it isn't taken for an option: at the end, behind
-    /// `--`.
+    /// Puts a `kid` or the id of a session or a client that starts with a hyphen, as one in 64 does, where it isn't taken
+    /// for an option: at the end, behind `--`.
     static func reordered(_ arguments: [String]) -> [String] {
         guard !arguments.contains("--"),
-            let index = arguments.firstIndex(where: { $0.wholeMatch(of: /-[A-Za-z0-9_-]{42}/) != nil }),
+            let index = arguments.firstIndex(where: {
+                $0.wholeMatch(of: /-[A-Za-z0-9_-]{21}([A-Za-z0-9_-]{21})?/) != nil
+            }),
             index > 0, !arguments[index - 1].hasPrefix("--")
         else { return arguments }
         return arguments[..<index] + arguments[(index + 1)...] + ["--", arguments[index]]

@@ -100,6 +100,7 @@ public enum ClaimRules {
         !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
     }
 
+    /// The claims of a token that are its user's own.
     static func withoutRegistered(_ claims: JSONObject) -> JSONObject {
         var claims = claims
         for member in claims.members where isRegistered(member.name) { claims[member.name] = nil }
@@ -108,4 +109,9 @@ public enum ClaimRules {
 
     /// In any letter case: some verifiers, those in Go among them, take `Aud` for `aud`.
     private static func isRegistered(_ name: String) -> Bool { registeredNames.contains(name.lowercased()) }
+}
+
+extension [String] {
+    /// Whether each of these is one of some others, by its bytes.
+    func areAmong(_ others: [String]) -> Bool { allSatisfy { text in others.contains { $0.isSpelt(text) } } }
 }

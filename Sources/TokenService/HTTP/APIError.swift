@@ -2,7 +2,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import JOSE
 
-/// An error as clients see it: OAuth's codes (RFC 6749 section 5.2, RFC 6750 section 3.1), one row of the table each.
+/// An error as clients see it: OAuth's codes (RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 8707 section 2), one row of the table each.
 struct APIError: Error {
     let status: HTTPResponse.Status
     let code: String
@@ -17,9 +17,29 @@ struct APIError: Error {
         APIError(status: .badRequest, code: "invalid_scope", description: description)
     }
 
-    /// A failed log-in or refresh under /auth/.
-    static func invalidGrant(_ description: String) -> APIError {
-        APIError(status: .unauthorized, code: "invalid_grant", description: description)
+    /// A failed log-in or refresh, which under /auth/ is 401, and 400 under /oauth2/.
+    static func invalidGrant(_ description: String, status: HTTPResponse.Status = .unauthorized) -> APIError {
+        APIError(status: status, code: "invalid_grant", description: description)
+    }
+
+    /// The client isn't known, or didn't show that it is who it says. A 401 needs a challenge (RFC 9110 section 15.5.2),
+    /// whichever way it tried.
+    static func invalidClient(_ description: String) -> APIError {
+        APIError(
+            status: .unauthorized, code: "invalid_client", description: description,
+            headers: [.wwwAuthenticate: "Basic realm=\"oauth2\""])
+    }
+
+    static func unauthorizedClient(_ description: String) -> APIError {
+        APIError(status: .badRequest, code: "unauthorized_client", description: description)
+    }
+
+    static let unsupportedGrantType = APIError(
+        status: .badRequest, code: "unsupported_grant_type", description: "the metadata list the grant types there are")
+
+    /// RFC 8707 section 2.
+    static func invalidTarget(_ description: String) -> APIError {
+        APIError(status: .badRequest, code: "invalid_target", description: description)
     }
 
     static let foreignOrigin = APIError(
@@ -108,7 +128,9 @@ extension Response {
 
     static func json(_ bytes: [UInt8], status: HTTPResponse.Status = .ok) -> Response {
         Response(
-            status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            status: status,
+            // RFC 6749 section 5.1 asks for both.
+            headers: [.contentType: "application/json", .cacheControl: "no-store", .pragma: "no-cache"],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 
@@ -117,4 +139,7 @@ extension Response {
 
 extension HTTPField.Name {
     static let retryAfter = HTTPField.Name("Retry-After")!
+    static let contentSecurityPolicy = HTTPField.Name("Content-Security-Policy")!
+    static let xContentTypeOptions = HTTPField.Name("X-Content-Type-Options")!
+    static let pragma = HTTPField.Name("Pragma")!
 }

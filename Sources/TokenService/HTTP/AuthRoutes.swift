@@ -41,10 +41,10 @@ struct AuthRoutes: Sendable {
         guard let user = try await authenticator.authenticate(name: name, password: password, from: address) else {
             throw failure
         }
-        if let requested, !requested.allSatisfy({ asked in user.scopes.contains { $0.isSpelt(asked) } }) {
+        if let requested, !requested.areAmong(user.scopes) {
             throw APIError.invalidScope("a scope that this user doesn't have")
         }
-        let scopes = user.scopes.filter { scope in requested?.contains { $0.isSpelt(scope) } ?? true }
+        let scopes = user.scopes.filter { scope in requested.map { [scope].areAmong($0) } ?? true }
         guard let pair = try await sessions.begin(for: user, scopes: scopes, from: origin(request, context)) else {
             throw failure
         }

@@ -15,7 +15,6 @@ struct Caller: Sendable {
 /// Finds out who makes a request, by the bearer header or the cookie.
 struct Authentication: Sendable {
     let verifier: TokenVerifier<NoClaims>
-    /// Verifies all but the status bit: for a log-out, which may come twice.
     let verifierOfEnded: TokenVerifier<NoClaims>
     let source: AccessTokenSource
     let origins: Origins
@@ -36,9 +35,10 @@ struct Authentication: Sendable {
         if found.isCookie, !request.method.isSafe { try origins.check(request) }
         do {
             let token = try await verifier.verify(found.token).get()
-            guard let sessionID = token.claims.members["sid"]?.string else {
-                throw TokenChallenge.invalidToken("the token isn't a user's")
-            }
+            // A machine's has no session, and one that a service exchanged (RFC 8693) is for what it was asked for only.
+            guard let sessionID = token.claims.members["sid"]?.string,
+                token.claims.members["client_id"]?.string?.isSpelt(TokenIssuer.firstPartyClient) == true
+            else { throw TokenChallenge.invalidToken("the token isn't one that the user logged in for") }
             return Caller(userID: token.subject, sessionID: sessionID, isByCookie: found.isCookie)
         } catch let rejection as TokenRejection {
             throw TokenChallenge(rejection)
@@ -78,8 +78,7 @@ struct OwnStatuses: StatusSource {
     let listsURL: String
 
     func status(at reference: StatusListReference) async throws -> UInt8? {
-        guard reference.uri.hasPrefix(listsURL) else { return nil }
-        let id = String(reference.uri.dropFirst(listsURL.count))
-        return try await lists.isSet(StatusReference(list: id, index: reference.index)).map { $0 ? 1 : 0 }
+        guard let place = StatusReference(reference, listsURL: listsURL) else { return nil }
+        return try await lists.isSet(place).map { $0 ? 1 : 0 }
     }
 }

@@ -7,7 +7,7 @@ internal import Storage
 /// What anybody may read: the JWKS, the metadata, and whether the service is well.
 struct PublishedRoutes: Sendable {
     let issuer: String
-    let jwksMaxAge: Duration
+    let maxAge: Duration
     let keys: KeyService
     let database: any Database
     let statusLists: StatusLists
@@ -28,21 +28,34 @@ struct PublishedRoutes: Sendable {
         let view = try keys.current()
         return .published(
             ByteBuffer(bytes: view.jwks), type: "application/json", entityTag: view.entityTag,
-            maxAge: jwksMaxAge.components.seconds, for: request)
+            maxAge: maxAge.components.seconds, for: request)
     }
 
     /// RFC 8414, true of what is served.
     @Sendable private func metadata(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
-        let base = issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer
+        func url(_ path: String) -> JSONValue { .string(TokenIssuer.url(path, issuer: issuer)) }
+        func names(_ texts: [String]) -> JSONValue { .array(texts.map { .string($0) }) }
+        let (methods, algorithms) = (ClientAuthenticator.methods, names(Algorithm.table.map(\.name)))
         let document: JSONObject = [
-            "issuer": .string(issuer), "jwks_uri": .string(base + "/.well-known/jwks.json"),
-            // There is no authorization endpoint, and users log in at /auth/log-in, which is none of OAuth's grants.
-            "response_types_supported": [], "grant_types_supported": [],
+            "issuer": .string(issuer), "jwks_uri": url("/.well-known/jwks.json"),
+            "token_endpoint": url(TokenEndpoint.path),
+            // The public client of log-ins refreshes without authentication.
+            "token_endpoint_auth_methods_supported": names(methods + ["none"]),
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "revocation_endpoint": url(TokenStatusEndpoints.revocationPath),
+            "revocation_endpoint_auth_methods_supported": names(methods),
+            "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+            "introspection_endpoint": url(TokenStatusEndpoints.introspectionPath),
+            "introspection_endpoint_auth_methods_supported": names(methods),
+            "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+            "grant_types_supported": names(TokenEndpoint.Grant.allCases.map(\.rawValue)),
+            // There is no authorization endpoint: users log in at /auth/log-in, which is none of OAuth's grants.
+            "response_types_supported": [], "service_documentation": url(Documentation.pagePath),
         ]
         let body = document.json
         return .published(
             ByteBuffer(bytes: body), type: "application/json", entityTag: try Response.entityTag(of: body),
-            maxAge: jwksMaxAge.components.seconds, for: request)
+            maxAge: maxAge.components.seconds, for: request)
     }
 
     /// The Token Status List draft, section 8.1.

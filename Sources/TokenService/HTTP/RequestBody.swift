@@ -11,8 +11,6 @@ struct RequestBody {
 
     /// The largest body, in bytes.
     static let maximumSize = 64 * 1024
-    /// The most parameters of a form.
-    private static let maximumParameters = 64
     /// How long a body may take to arrive.
     static let timeout = Duration.seconds(15)
 
@@ -21,10 +19,7 @@ struct RequestBody {
     /// - Throws: ``APIError`` with status 400, 408, 413 or 415.
     init(of request: Request) async throws {
         let bytes = try await Self.collect(request)
-        let type = request.headers[.contentType].map {
-            // What isn't ASCII is none that is known.
-            $0.isASCII ? $0.split(separator: ";").first?.trimmingCharacters(in: .whitespaces).lowercased() ?? "" : ""
-        }
+        let type = Self.mediaType(request)
         isForm = type != nil && type != "application/json"
         guard !bytes.isEmpty else {
             members = [:]
@@ -38,13 +33,30 @@ struct RequestBody {
                 throw APIError.invalidRequest("the body is \(error)")
             }
         case "application/x-www-form-urlencoded":
-            members = try Self.form(bytes)
+            // RFC 6749 section 3.2: parameters must not be included more than once.
+            members = try FormParameters(bytes).all.reduce(into: JSONObject()) { members, parameter in
+                guard members[parameter.name] == nil else {
+                    throw APIError.invalidRequest("the form has a repeated parameter")
+                }
+                members[parameter.name] = .string(parameter.value)
+            }
         default:
             throw APIError.unsupportedType("application/json or application/x-www-form-urlencoded")
         }
     }
 
-    private static func collect(_ request: Request) async throws -> [UInt8] {
+    /// The type of the body, lower case and without parameters; `nil` where none is named.
+    static func mediaType(_ request: Request) -> String? {
+        request.headers[.contentType].map {
+            // What isn't ASCII is none that is known.
+            $0.isASCII ? $0.split(separator: ";").first?.trimmingCharacters(in: .whitespaces).lowercased() ?? "" : ""
+        }
+    }
+
+    /// The bytes of a body.
+    ///
+    /// - Throws: ``APIError`` with status 400, 408 or 413.
+    static func collect(_ request: Request) async throws -> [UInt8] {
         if let length = request.headers[.contentLength] {
             // What isn't a number here is one that doesn't fit: the parser has seen to the rest.
             guard let length = Int(length), length <= maximumSize else { throw APIError.contentTooLarge }
@@ -70,27 +82,6 @@ struct RequestBody {
             guard let bytes = try await group.next() ?? nil else { throw APIError.timeout }
             return bytes
         }
-    }
-
-    private static func form(_ bytes: [UInt8]) throws -> JSONObject {
-        var members = JSONObject()
-        let text = String(decoding: bytes, as: UTF8.self)
-        guard text.isASCII else { throw APIError.invalidRequest("the form isn't percent-encoded UTF-8") }
-        let pairs = text.split(separator: "&", maxSplits: maximumParameters)
-        guard pairs.count <= maximumParameters else {
-            throw APIError.invalidRequest("the form has too many parameters")
-        }
-        for pair in pairs {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                .map { $0.replacing("+", with: " ").removingPercentEncoding }
-            guard let name = parts[0], let value = parts.count == 2 ? parts[1] : "" else {
-                throw APIError.invalidRequest("the form isn't percent-encoded UTF-8")
-            }
-            // RFC 6749 section 3.2: parameters must not be included more than once.
-            guard members[name] == nil else { throw APIError.invalidRequest("the form has a repeated parameter") }
-            members[name] = .string(value)
-        }
-        return members
     }
 
     /// Whether the answer goes into cookies rather than into the body.

@@ -8,6 +8,28 @@ struct IssuedToken: Sendable {
     let expiresIn: Int64
 }
 
+/// What an access token says, besides who made it and when.
+struct AccessTokenContent: Sendable {
+    var subject: String
+    /// At least one.
+    var audiences: [String]
+    var clientID: String
+    /// `nil` for no claim.
+    var scopes: [String]?
+    var sessionID: String?
+    var status: StatusReference
+    /// The `act` claim (RFC 8693 section 4.1).
+    var actor: JSONObject?
+    /// The user's own claims, none of them a registered one.
+    var claims: JSONObject = [:]
+    /// `nil` for the one of log-in tokens.
+    var algorithm: Algorithm?
+    /// `nil` for the service's.
+    var lifetime: Duration?
+    /// What the token doesn't outlive.
+    var latestExpiry: Instant?
+}
+
 /// Signs access tokens (RFC 9068), and the status lists that end them.
 struct TokenIssuer: Sendable {
     let issuer: String
@@ -25,8 +47,11 @@ struct TokenIssuer: Sendable {
         statusListsURL = Self.statusListsURL(issuer: issuer)
     }
 
-    static func statusListsURL(issuer: String) -> String {
-        (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + "/status-lists/"
+    static func statusListsURL(issuer: String) -> String { url("/status-lists/", issuer: issuer) }
+
+    /// A path of the service as a URL.
+    static func url(_ path: String, issuer: String) -> String {
+        (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + path
     }
 
     /// The client id of log-in tokens.
@@ -35,8 +60,10 @@ struct TokenIssuer: Sendable {
     /// No key can sign now.
     struct NoSigningKey: Error {}
 
-    private func signingKey() throws -> SigningKey {
-        guard let key = try keys.current().signingKey else { throw NoSigningKey() }
+    /// - Parameter algorithm: `nil` for the one of log-in tokens.
+    private func signingKey(_ algorithm: Algorithm? = nil) throws -> SigningKey {
+        let view = try keys.current()
+        guard let key = algorithm.map({ view.signingKey(for: $0) }) ?? view.signingKey else { throw NoSigningKey() }
         return key
     }
 
@@ -55,19 +82,24 @@ struct TokenIssuer: Sendable {
         return seconds
     }
 
-    /// An access token of a session, with the user's claims of today.
-    func issue(_ grant: SessionGrant, at now: Instant) throws -> IssuedToken {
-        let key = try signingKey()
-        // The session's status bit may be cleared once the last of its tokens has expired.
-        let expiresIn = min(try lifetime(key, at: now), grant.tokensUntil.seconds - now.seconds)
+    /// Signs an access token.
+    func issue(_ content: AccessTokenContent, at now: Instant) throws -> IssuedToken {
+        let key = try signingKey(content.algorithm)
+        var expiresIn = try lifetime(key, at: now)
+        if let lifetime = content.lifetime { expiresIn = min(expiresIn, lifetime.components.seconds) }
+        if let latest = content.latestExpiry { expiresIn = min(expiresIn, latest.seconds - now.seconds) }
         var claims: JSONObject = [
-            "iss": .string(issuer), "sub": .string(grant.user.id), "aud": .string(audience),
-            "client_id": .string(Self.firstPartyClient), "iat": .integer(now.seconds),
+            "iss": .string(issuer), "sub": .string(content.subject),
+            "aud": content.audiences.count == 1
+                ? .string(content.audiences[0]) : .array(content.audiences.map { .string($0) }),
+            "client_id": .string(content.clientID), "iat": .integer(now.seconds),
             "exp": .integer(now.seconds + expiresIn), "jti": .string(Base64URL.encode(try randomBytes(16))),
-            "scope": .string(grant.scopes.joined(separator: " ")), "sid": .string(grant.sessionID),
-            "status": grant.status.claim(listsURL: statusListsURL),
         ]
-        for member in grant.user.claims.members { claims[member.name] = member.value }
+        claims["scope"] = content.scopes.map { .string($0.joined(separator: " ")) }
+        claims["sid"] = content.sessionID.map { .string($0) }
+        claims["act"] = content.actor.map { .object($0) }
+        claims["status"] = content.status.claim(listsURL: statusListsURL)
+        for member in content.claims.members { claims[member.name] = member.value }
         return IssuedToken(text: try key.accessTokens.sign(claims.json), expiresIn: expiresIn)
     }
 

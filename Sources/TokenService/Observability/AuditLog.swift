@@ -25,6 +25,10 @@ public struct AuditRecord: Sendable {
         case keyImported = "key_imported"
         case keysPruned = "keys_pruned"
         case keysReencrypted = "keys_reencrypted"
+        case clientAdded = "client_added"
+        case clientCredentialRotated = "client_credential_rotated"
+        case clientTokensRevoked = "client_tokens_revoked"
+        case clientRemoved = "client_removed"
     }
 
     /// How it ended.
@@ -40,9 +44,9 @@ public struct AuditRecord: Sendable {
 
     public let time: Instant
     public let event: Event
-    /// Who did it: the id of a user, `operator:NAME` for a command, `service` for the service by itself.
+    /// Who did it: the id of a user or a client, `operator:NAME` for a command, `service` for the service by itself.
     public let actor: String?
-    /// Whom or what it was done to: the id of a user, the `kid` of a key.
+    /// Whom or what it was done to: the id of a user or a client, the `kid` of a key.
     public let subject: String?
     /// The session that it was done in or to.
     public let session: String?
@@ -94,6 +98,9 @@ public struct AuditActor: Sendable {
 
     /// A user; `nil` where it isn't known who.
     static func user(_ id: String?, address: String?) -> AuditActor { AuditActor(name: id, address: address) }
+
+    /// A machine client.
+    static func client(_ id: String, address: String?) -> AuditActor { AuditActor(name: id, address: address) }
 
     /// Somebody at the command line.
     public static func operatorNamed(_ name: String) -> AuditActor {

@@ -5,13 +5,24 @@ struct SessionGrant: Sendable {
     let sessionID: String
     let user: User
     /// Those of the log-in that the user still has.
-    let scopes: [String]
+    var scopes: [String]
     /// The session's bit.
     let status: StatusReference
     /// What no access token of the session outlives.
     let tokensUntil: Instant
     /// When the session ends without another refresh.
     let refreshableUntil: Instant
+}
+
+extension AccessTokenContent {
+    /// An access token of a session, with the user's claims of today.
+    init(_ grant: SessionGrant, audience: String) {
+        self.init(
+            subject: grant.user.id, audiences: [audience], clientID: TokenIssuer.firstPartyClient, scopes: grant.scopes,
+            sessionID: grant.sessionID, status: grant.status, claims: grant.user.claims,
+            // The session's status bit may be cleared once the last of its tokens has expired.
+            latestExpiry: grant.tokensUntil)
+    }
 }
 
 /// A session as its user and operators see it.

@@ -6,7 +6,8 @@ extension SessionStore {
     ///
     /// - Returns: whether the session is known, and what came of it if any was live.
     func end(
-        _ token: RefreshToken, everywhere: Bool, audit: @escaping @Sendable (_ userID: String) -> AuditRecord,
+        _ token: RefreshToken, everywhere: Bool, reason: EndReason = .loggedOut,
+        audit: @escaping @Sendable (_ userID: String) -> AuditRecord,
         at now: Instant
     ) async throws -> (isKnown: Bool, Ending?) {
         let seedHash = try token.seedHash
@@ -17,7 +18,7 @@ extension SessionStore {
             ).first
             guard let userID = try row?.text("user_id") else { return (false, nil) }
             let which: Which = everywhere ? .ofUser(userID, except: nil) : .session(token.sessionName)
-            let bits = try Self.end(which, reason: .loggedOut, at: now, in: connection)
+            let bits = try Self.end(which, reason: reason, at: now, in: connection)
             guard !bits.isEmpty else { return (true, nil) }
             let record = audit(userID)
             try record.insert(in: connection)

@@ -36,6 +36,42 @@ extension SessionStore {
         }
     }
 
+    /// The name of the user whose session goes on; `nil` where it was ended, or isn't theirs.
+    func userName(sessionID: String, userID: String) async throws -> String? {
+        try await database.read { connection in
+            try connection.query(
+                """
+                SELECT name FROM sessions JOIN users ON users.id = user_id
+                WHERE sessions.id = $1 AND user_id = $2 AND ended_at IS NULL
+                """, [.text(sessionID), .text(userID)]
+            ).first?.text("name")
+        }
+    }
+
+    /// What a refresh token would be good for now; `nil` where it would be refused.
+    func grant(of token: RefreshToken, at now: Instant) async throws -> SessionGrant? {
+        let seedHash = try token.seedHash
+        return try await database.read { [lifetimes] connection in
+            let row = try connection.query(
+                """
+                SELECT \(Self.grantColumns), generation FROM sessions
+                WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
+                """,
+                [
+                    .text(token.sessionName), .bytes(seedHash), .integer(now.microseconds),
+                    .integer((now - lifetimes.idle).microseconds),
+                ]
+            ).first
+            guard let row else { return nil }
+            let steps = try row.integer("generation") - token.generation
+            let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
+            guard steps <= 0 || steps == 1 && now < advancedAt + lifetimes.grace else { return nil }
+            return try connection.query(
+                "SELECT \(User.columns) FROM users WHERE id = $1 AND disabled_at IS NULL", [.text(row.text("user_id"))]
+            ).first.map { try SessionGrant(row, of: token, user: User($0), lifetimes) }
+        }
+    }
+
     /// Forgets sessions that are over and whose last access token has expired, some at a time.
     ///
     /// - Returns: whether there may be more.

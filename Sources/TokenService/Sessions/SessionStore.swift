@@ -73,8 +73,16 @@ public struct SessionStore: Sendable {
         case refused(AuditRecord?)
     }
 
+    /// A scope was asked for that the session doesn't have.
+    struct ForeignScope: Error {}
+
     /// Uses up a refresh token: a compare-and-set on the row's generation, which one of several callers wins.
-    func refresh(_ token: RefreshToken, from origin: SessionOrigin, at now: Instant) async throws -> Refresh {
+    ///
+    /// - Parameter scopes: those that are asked for; `nil` for all.
+    /// - Throws: ``ForeignScope``; then nothing was changed.
+    func refresh(_ token: RefreshToken, scopes: [String]? = nil, from origin: SessionOrigin, at now: Instant)
+        async throws -> Refresh
+    {
         let seedHash = try token.seedHash
         let idleSince = now - lifetimes.idle
         return try await database.write { [lifetimes] connection in
@@ -98,7 +106,12 @@ public struct SessionStore: Sendable {
                     "SELECT \(User.columns) FROM users WHERE id = $1 AND disabled_at IS NULL",
                     [.text(row.text("user_id"))])
                 guard let user = try rows.first.map(User.init) else { return .refused(nil) }
-                return try outcome(SessionGrant(row, of: token, user: user, lifetimes))
+                var grant = try SessionGrant(row, of: token, user: user, lifetimes)
+                if let scopes {
+                    guard scopes.areAmong(grant.scopes) else { throw ForeignScope() }
+                    grant.scopes = grant.scopes.filter { [$0].areAmong(scopes) }
+                }
+                return try outcome(grant)
             }
             func audit(_ outcome: AuditRecord.Outcome, _ row: Row) throws -> AuditRecord {
                 let record = AuditRecord(
@@ -150,7 +163,7 @@ public struct SessionStore: Sendable {
         return record
     }
 
-    fileprivate static let grantColumns =
+    static let grantColumns =
         "user_id, scopes, advanced_at, expires_at, status_list, status_index, tokens_until"
 }
 
@@ -182,7 +195,7 @@ struct SessionOrigin: Sendable {
 
 extension SessionGrant {
     /// What a session's row grants its user.
-    fileprivate init(_ row: Row, of token: RefreshToken, user: User, _ lifetimes: SessionLifetimes) throws {
+    init(_ row: Row, of token: RefreshToken, user: User, _ lifetimes: SessionLifetimes) throws {
         let granted = try row.text("scopes").split(separator: " ").map(String.init)
         let expiresAt = Instant(microseconds: try row.integer("expires_at"))
         let advancedAt = Instant(microseconds: try row.integer("advanced_at"))

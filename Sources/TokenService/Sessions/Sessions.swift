@@ -36,7 +36,8 @@ struct Sessions: Sendable {
 
     private func pair(_ token: RefreshToken, _ grant: SessionGrant, at now: Instant) throws -> TokenPair {
         TokenPair(
-            accessToken: try issuer.issue(grant, at: now), refreshToken: try coder.text(of: token),
+            accessToken: try issuer.issue(AccessTokenContent(grant, audience: issuer.audience), at: now),
+            refreshToken: try coder.text(of: token),
             refreshExpiresIn: max(0, (grant.refreshableUntil - now).components.seconds), scopes: grant.scopes)
     }
 
@@ -58,12 +59,15 @@ struct Sessions: Sendable {
     }
 
     /// The next pair for a refresh token; `nil` where it is refused.
-    func refresh(_ text: String, from origin: SessionOrigin) async throws -> TokenPair? {
+    ///
+    /// - Parameter scopes: those that the access token is to have; `nil` for all of the session's.
+    /// - Throws: ``SessionStore/ForeignScope``; then the refresh token isn't used up.
+    func refresh(_ text: String, scopes: [String]? = nil, from origin: SessionOrigin) async throws -> TokenPair? {
         guard let token = try coder.read(text) else { return nil }
         let now = now()
         // Without a key that signs, the token isn't used up.
         try issuer.requireSigning(at: now)
-        switch try await store.refresh(token, from: origin, at: now) {
+        switch try await store.refresh(token, scopes: scopes, from: origin, at: now) {
         case .advanced(let grant), .repeated(let grant): return try pair(token.successor, grant, at: now)
         case .caughtUp(let grant, let record):
             audit.tell(record)
@@ -123,11 +127,40 @@ struct Sessions: Sendable {
         didEnd(try await store.end(which, reason: .loggedOut, audit: record, at: now))
     }
 
+    /// Ends a session of a user's for a client that may.
+    func revoke(_ sessionID: String, ofUser userID: String, by actor: AuditActor) async throws {
+        let now = now()
+        let record = AuditRecord(.sessionsRevoked, by: actor, subject: userID, session: sessionID, at: now)
+        didEnd(try await store.end(.session(sessionID), reason: .revoked, audit: record, at: now))
+    }
+
+    /// Ends the session of a refresh token of any generation for a client that may.
+    func revoke(refreshToken text: String, by actor: AuditActor) async throws {
+        guard let token = try coder.read(text) else { return }
+        let now = now()
+        let (_, ending) = try await store.end(
+            token, everywhere: false, reason: .revoked,
+            audit: { AuditRecord(.sessionsRevoked, by: actor, subject: $0, session: token.sessionName, at: now) },
+            at: now)
+        didEnd(ending)
+    }
+
     /// What was made durable counts on this node at once.
     func didEnd(_ ending: SessionStore.Ending?) {
         guard let ending else { return }
         statusLists.set(ending.bits)
         audit.tell(ending.record)
+    }
+
+    /// What a refresh token would be good for now; `nil` where it would be refused.
+    func grant(ofRefreshToken text: String) async throws -> SessionGrant? {
+        guard let token = try coder.read(text) else { return nil }
+        return try await store.grant(of: token, at: now())
+    }
+
+    /// The name of the user whose access token this is; `nil` where the session was ended.
+    func userName(sessionID: String, userID: String) async throws -> String? {
+        try await store.userName(sessionID: sessionID, userID: userID)
     }
 
     /// The caller's live sessions.

@@ -21,7 +21,7 @@ struct StatusListStore: Sendable {
         }
     }
 
-    /// Leases places for sessions to come.
+    /// Leases places for sessions and clients to come.
     ///
     /// - Parameter startingList: whether they have to be of a new list: after the database went back in time, places of
     ///   the others may have been handed out already. Where that is plain to see, they are in any case.
@@ -169,7 +169,7 @@ struct StatusListStore: Sendable {
     /// How long a block of places is used after it was leased; then the rest of it is given up.
     static let leaseLifetime = Duration.seconds(3600)
 
-    /// Forgets bits that no token names any more, and lists that no session has a place in.
+    /// Forgets bits that no token names any more, and lists that neither a session nor a client has a place in.
     func removeExpired(at now: Instant, clockLeeway: Duration) async throws {
         let expired = now - clockLeeway * 2
         // Well beyond any lease that a node may still use.
@@ -180,6 +180,7 @@ struct StatusListStore: Sendable {
                 """
                 DELETE FROM status_lists WHERE leased >= size AND leased_at <= $1
                     AND NOT EXISTS (SELECT 1 FROM sessions WHERE status_list = status_lists.id)
+                    AND NOT EXISTS (SELECT 1 FROM clients WHERE status_list = status_lists.id)
                     AND NOT EXISTS (SELECT 1 FROM status_bits WHERE list_id = status_lists.id)
                 """, [.integer(unused.microseconds)])
         }

@@ -1,10 +1,22 @@
 internal import JOSE
+internal import TokenVerifier
 
 /// A place in a status list: what the `status` claim of a token names.
 struct StatusReference: Hashable, Sendable {
     /// The list's id, the last part of its URL.
     let list: String
     let index: Int
+
+    init(list: String, index: Int) {
+        self.list = list
+        self.index = index
+    }
+
+    /// The place that a token names; `nil` for one in somebody else's list.
+    init?(_ reference: StatusListReference, listsURL: String) {
+        guard reference.uri.utf8.starts(with: listsURL.utf8) else { return nil }
+        self.init(list: String(Substring(reference.uri.utf8.dropFirst(listsURL.utf8.count))), index: reference.index)
+    }
 
     /// The `status` claim (Token Status List draft, section 6.2).
     func claim(listsURL: String) -> JSONValue {

@@ -49,8 +49,10 @@ final class CountingDatabase: Database {
 
 /// A whole service in a folder of its own, asked through its router, with cheap passwords and a clock that is moved.
 final class TestService {
-    let clock = TestClock()
+    let clock: TestClock
     let folder: URL
+    /// The service whose folder this one works in, too.
+    private let first: TestService?
     let settings: Settings
     let database: CountingDatabase
     let accounts: Accounts
@@ -62,8 +64,16 @@ final class TestService {
 
     static let url = "http://127.0.0.1:8080"
 
-    init(_ flags: [String: String] = [:]) async throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "token-service-\(UUID())")
+    convenience init(_ flags: [String: String] = [:]) async throws { try await self.init(flags, beside: nil) }
+
+    /// Another node over the same files, with settings of its own and the same clock.
+    func restarted(_ flags: [String: String]) async throws -> TestService { try await TestService(flags, beside: self) }
+
+    private init(_ flags: [String: String], beside first: TestService?) async throws {
+        self.first = first
+        clock = first?.clock ?? TestClock()
+        folder =
+            first?.folder ?? FileManager.default.temporaryDirectory.appending(path: "token-service-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let path = { [folder] (name: String) in folder.appending(path: name).path }
         let defaults = [
@@ -94,7 +104,7 @@ final class TestService {
 
     deinit {
         try? database.close()
-        try? FileManager.default.removeItem(at: folder)
+        if first == nil { try? FileManager.default.removeItem(at: folder) }
     }
 
     @discardableResult
@@ -105,6 +115,60 @@ final class TestService {
             name: name, credential: .password(password), claims: claims, scopes: ["read", "write"])
     }
 
+    /// A client, and its secret.
+    struct TestClient {
+        let client: Client
+        let secret: String
+
+        var id: String { client.id }
+        /// The header of client_secret_basic.
+        var basic: String { "Basic " + Data("\(id):\(secret)".utf8).base64EncodedString() }
+    }
+
+    var clients: ClientAdministration {
+        ClientAdministration(
+            store: ClientStore(database: database), settings: settings, actor: .operatorNamed("test"),
+            now: { [clock] in clock.now })
+    }
+
+    @discardableResult
+    func addClient(
+        _ name: String = "job", scopes: [String] = ["read", "write"], audiences: [String] = [],
+        may permissions: [String] = [], algorithm: String? = nil, lifetime: String? = nil
+    ) async throws -> TestClient {
+        var request = ClientAdministration.Request(name: name)
+        request.scopes = scopes
+        request.audiences = audiences
+        request.permissions = permissions
+        request.algorithm = algorithm
+        request.tokenLifetime = lifetime
+        let registration = try await clients.add(request)
+        return TestClient(client: registration.client, secret: registration.secret ?? "")
+    }
+
+    /// Posts a form, as a client that authenticates in the header, or nobody.
+    func form(_ path: String, _ parameters: Parameters, as client: TestClient? = nil) async throws -> Answer {
+        var headers: HTTPFields = [.contentType: "application/x-www-form-urlencoded"]
+        if let client { headers[.authorization] = client.basic }
+        let unreserved = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~"))
+        let body = parameters.all.map { "\($0)=\($1.addingPercentEncoding(withAllowedCharacters: unreserved)!)" }
+        return try await send(.post, path, headers: headers, body: Array(body.joined(separator: "&").utf8))
+    }
+
+    /// A machine's token.
+    func token(of client: TestClient) async throws -> String {
+        try await form("/oauth2/token", ["grant_type": "client_credentials"], as: client).text("access_token")
+    }
+
+    /// A user's token that a client exchanged.
+    func exchange(_ token: String, as client: TestClient, _ more: Parameters = [:]) async throws -> Answer {
+        let usual: Parameters = [
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": token,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        ]
+        return try await form("/oauth2/token", usual + more, as: client)
+    }
+
     /// An answer of the service.
     struct Answer {
         let status: HTTPResponse.Status
@@ -113,6 +177,8 @@ final class TestService {
 
         var json: JSONObject { get throws { try JSONObject(json: body) } }
         var error: String? { try? json["error"]?.string }
+        /// The claims of the access token in it.
+        var claims: JSONObject { get throws { try TestService.claims(text("access_token")) } }
         func text(_ name: String) throws -> String { try json[name]?.string ?? "(no \(name))" }
     }
 
@@ -135,13 +201,17 @@ final class TestService {
         let application = Application(router: router, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         var headers = headers
         if let body, headers[.contentLength] == nil { headers[.contentLength] = String(body.count) }
-        return try await application.test(.router) { [headers] client in
+        let answer = try await application.test(.router) { [headers] client in
             try await client.execute(
                 uri: path, method: method, headers: headers, body: body.map { ByteBuffer(bytes: $0) }
             ) { response in
                 Answer(status: response.status, headers: response.headers, body: Array(buffer: response.body))
             }
         }
+        if let omission = OpenAPIDocument.shared.omission(method, path, answer) {
+            Issue.record("the OpenAPI document doesn't tell \(omission)")
+        }
+        return answer
     }
 
     func post(_ path: String, _ members: JSONObject, bearer: String? = nil) async throws -> Answer {
@@ -181,6 +251,10 @@ final class TestService {
         _ = try await administration.revoke(active.keyID, reason: "leaked")
     }
 
+    static func claims(_ token: String) throws -> JSONObject {
+        try JWTClaims(json: JWS(compact: token).payload).members
+    }
+
     /// The records of the audit log.
     func audit() async throws -> [JSONObject] {
         let log = AuditLog(database: database, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -200,4 +274,25 @@ final class TestService {
 
     /// The refresh token of the next pair.
     func next(_ token: String) async throws -> String { try await refresh(token).text("refresh_token") }
+}
+
+/// Parameters of a form, in their order.
+struct Parameters: ExpressibleByDictionaryLiteral {
+    var all: [(name: String, value: String)]
+
+    init(dictionaryLiteral elements: (String, String)...) { all = elements.map { (name: $0, value: $1) } }
+
+    static func + (left: Parameters, right: Parameters) -> Parameters {
+        var sum = left
+        sum.all += right.all
+        return sum
+    }
+
+    /// These with one left out, or its value changed.
+    func with(_ name: String, _ value: String?) -> Parameters {
+        var changed = self
+        changed.all.removeAll { $0.name == name }
+        if let value { changed.all.append((name, value)) }
+        return changed
+    }
 }
