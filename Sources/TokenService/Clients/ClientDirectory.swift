@@ -70,11 +70,11 @@ final class ClientDirectory: Sendable {
 
     /// The place of a client in the status lists; with its first token it gets one.
     ///
-    /// - Returns: `nil` where the client is gone.
+    /// - Returns: `nil` where the client is gone, or has other credentials only.
     func status(of client: Client) async throws -> StatusReference? {
         if let status = client.status { return status }
         let changes = state.withLock { $0.changes }
-        let assigned = try await store.assign(try await indexes.next(), id: client.id)
+        let assigned = try await store.assign(try await indexes.next(), to: client)
         if let assigned { keep(assigned, readAt: now(), ifUnchangedSince: changes) }
         return assigned?.status
     }

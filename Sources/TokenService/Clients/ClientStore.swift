@@ -106,15 +106,18 @@ public struct ClientStore: Sendable {
 
     /// Gives a client a place in a status list, unless it has one.
     ///
-    /// - Returns: the client as it is now; `nil` where it is gone.
-    func assign(_ status: StatusReference, id: String) async throws -> Client? {
-        try await database.write { connection in
+    /// - Returns: the client as it is now; `nil` where it is gone, or the credential that was known is: whoever showed
+    ///   that mustn't get a token under a place that came after it.
+    func assign(_ status: StatusReference, to client: Client) async throws -> Client? {
+        let credential = try client.credentials[0].stored()
+        return try await database.write { connection in
             try connection.query(
                 """
                 UPDATE clients SET status_index = COALESCE(status_index, CAST($3 AS BIGINT)),
                     status_list = COALESCE(status_list, $2)
-                WHERE id = $1 RETURNING \(Client.columns)
-                """, [.text(id), .text(status.list), .integer(Int64(status.index))]
+                WHERE id = $1 AND (credential = $4 OR previous_credential = $4) RETURNING \(Client.columns)
+                """,
+                [.text(client.id), .text(status.list), .integer(Int64(status.index)), .bytes(credential)]
             ).first.map(Client.init)
         }
     }

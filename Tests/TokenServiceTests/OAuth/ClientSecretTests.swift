@@ -132,6 +132,25 @@ struct ClientSecretTests {
         #expect(try await status(service, job.id, second) == .ok)
     }
 
+    @Test("that leaked gets no token under a bit that came after it, from a node that hasn't heard of its end")
+    func late() async throws {
+        let service = try await TestService()
+        let job = try await service.addClient()
+        // The node knows the client, which has no bit yet.
+        _ = try await service.form("/oauth2/introspect", ["token": "x"], as: job)
+        _ = try await service.clients.rotate(job.client, publicKey: nil, immediately: true)
+        #expect(try await status(service, job.id, job.secret) == .unauthorized)
+    }
+
+    @Test("gets its first token a moment after it was rotated, too")
+    func early() async throws {
+        let service = try await TestService()
+        let job = try await service.addClient()
+        _ = try await service.form("/oauth2/introspect", ["token": "x"], as: job)
+        _ = try await service.clients.rotate(job.client, publicKey: nil, immediately: false)
+        #expect(try await status(service, job.id, job.secret) == .ok)
+    }
+
     @Test("that leaked ends at once with --immediately, and the tokens with it")
     func immediately() async throws {
         let service = try await TestService()

@@ -87,7 +87,7 @@ struct TokenEndpoint: Sendable {
         -> IssuedToken
     {
         guard let status = try await clients.directory.status(of: client) else {
-            throw APIError.invalidClient("the client is gone")
+            throw APIError.invalidClient("the client is gone, or its credentials are others now")
         }
         return try issuer.issue(content(status).under(client), at: now())
     }
