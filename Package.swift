@@ -44,12 +44,14 @@ let package = Package(
             name: "CArgon2", pkgConfig: "libargon2",
             providers: [.apt(["libargon2-dev"]), .brew(["argon2"])]),
         .systemLibrary(
+            name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+        .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // Floor 1: keys and signatures.
         .target(name: "JOSE", dependencies: ["COpenSSL"], swiftSettings: settings),
         // Floor 2: the database.
         .target(
-            name: "Storage", dependencies: [.product(name: "GRDB", package: "GRDB.swift")],
+            name: "Storage", dependencies: ["CPostgreSQL", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: settings),
         // Floor 3: the key ring.
         .target(

@@ -14,7 +14,7 @@ public protocol Database: Sendable {
     /// Runs statements as one transaction that has the right to write from its start. It returns after the commit is
     /// durable: what was done stays done, by kill -9 or by power.
     ///
-    /// Where `body` throws, nothing of it stays. It decides inside its statements (`UPDATE … WHERE … RETURNING`) rather
+    /// Where `body` throws, nothing of it stays; it must not go on after a statement that failed. It decides inside its statements (`UPDATE … WHERE … RETURNING`) rather
     /// than by reading first, and may run more than once.
     ///
     /// - Throws: ``StorageError``, or what `body` throws.
@@ -34,6 +34,19 @@ public protocol Connection {
     /// Runs a statement and answers how many rows it changed.
     @discardableResult
     func execute(_ sql: String, _ parameters: [SQLValue]) throws -> Int
+
+    /// Waits until no other transaction holds a lock, and holds it to the end of this one, which has the right to write.
+    func hold(_ lock: TransactionLock) throws
+}
+
+/// What only one transaction does at a time, whichever node it is of.
+public enum TransactionLock: Int64, Sendable {
+    /// Bringing the tables up to date.
+    case schema = 1
+    /// Changing the keys.
+    case keys = 2
+    /// Leasing places of a status list.
+    case statusLists = 3
 }
 
 extension Connection {

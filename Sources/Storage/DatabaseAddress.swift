@@ -2,11 +2,21 @@
 public enum DatabaseAddress: Hashable, Sendable, CustomStringConvertible {
     /// `sqlite:PATH`.
     case sqlite(path: String)
+    /// `postgres://…`, as libpq takes it, several hosts included.
+    case postgreSQL(url: String)
 
+    /// Without passwords.
     public var description: String {
         switch self {
         case .sqlite(let path): "sqlite:\(path)"
+        case .postgreSQL(let url): Self.masked(url)
         }
+    }
+
+    /// A URL without its passwords.
+    public static func masked(_ url: String) -> String {
+        url.replacing(/(:\/\/[^:@\/?]*):[^@\/]*@/) { "\($0.1):***@" }
+            .replacing(/([?&](?:ssl)?password=)[^&]*/) { "\($0.1)***" }
     }
 
     /// - Throws: ``StorageError`` `badAddress`.
@@ -14,19 +24,28 @@ public enum DatabaseAddress: Hashable, Sendable, CustomStringConvertible {
         if text.hasPrefix("sqlite:"), text.count > "sqlite:".count {
             self = .sqlite(path: String(text.dropFirst("sqlite:".count)))
         } else if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
-            throw StorageError(.badAddress, "this version has no PostgreSQL driver yet; use sqlite:PATH")
+            guard PostgreSQLConnection.takes(url: text) else {
+                throw StorageError(
+                    .badAddress,
+                    "not a URL that libpq takes; write it as postgres://USER@HOST:PORT/NAME?sslmode=verify-full")
+            }
+            self = .postgreSQL(url: text)
         } else {
-            throw StorageError(.badAddress, "not an address of a database; use sqlite:PATH")
+            throw StorageError(
+                .badAddress, "not an address of a database; use sqlite:PATH or postgres://USER@HOST/NAME")
         }
     }
 
     /// Opens the database.
     ///
-    /// - Parameter creating: whether to make it where it isn't there yet.
+    /// - Parameters:
+    ///   - creating: whether to make a file where it isn't there yet; a server's database has to be there.
+    ///   - options: of a server.
     /// - Throws: ``StorageError`` `unavailable`.
-    public func open(creating: Bool = true) throws -> any Database {
+    public func open(creating: Bool = true, options: PostgreSQLDatabase.Options = .init()) throws -> any Database {
         switch self {
         case .sqlite(let path): try SQLiteDatabase(path: path, creating: creating)
+        case .postgreSQL(let url): PostgreSQLDatabase(url: url, options: options)
         }
     }
 }

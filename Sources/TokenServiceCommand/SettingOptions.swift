@@ -55,6 +55,9 @@ struct SharedOptions: ParsableArguments {
 /// The rest of the settings, which `serve` takes as flags.
 struct ServeOptions: ParsableArguments {
     @Option(help: help("listen")) var listen: String?
+    @Option(help: help("database-listen")) var databaseListen: String?
+    @Option(help: help("database-connections")) var databaseConnections: String?
+    @Option(help: help("database-prepared-statements")) var databasePreparedStatements: String?
     @Option(help: help("issuer")) var issuer: String?
     @Option(help: help("audience")) var audience: String?
     @Option(help: help("algorithms")) var algorithms: String?
@@ -81,7 +84,9 @@ struct ServeOptions: ParsableArguments {
 
     var flags: [String: String?] {
         [
-            "listen": listen, "issuer": issuer, "audience": audience, "algorithms": algorithms, "rsa-bits": rsaBits,
+            "listen": listen, "database-listen": databaseListen, "database-connections": databaseConnections,
+            "database-prepared-statements": databasePreparedStatements, "issuer": issuer, "audience": audience,
+            "algorithms": algorithms, "rsa-bits": rsaBits,
             "rotate-every": rotateEvery, "publish-ahead": publishAhead, "jwks-max-age": jwksMaxAge,
             "access-token-lifetime": accessTokenLifetime, "refresh-token-lifetime": refreshTokenLifetime,
             "refresh-token-idle-lifetime": refreshTokenIdleLifetime, "refresh-grace": refreshGrace,

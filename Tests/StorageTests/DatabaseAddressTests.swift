@@ -13,12 +13,23 @@ struct DatabaseAddressTests {
     @Test(
         "is refused as anything else",
         arguments: [
-            "", "sqlite", "sqlite:", "a.sqlite", "SQLITE:a", "mysql://a", " sqlite:a", "postgres://a/b",
-            "postgresql://a",
+            "", "sqlite", "sqlite:", "a.sqlite", "SQLITE:a", "mysql://a", " sqlite:a", "postgres://[::1/b",
+            "postgresql://a?nonsense=1",
         ])
     func refused(_ text: String) {
         let error = #expect(throws: StorageError.self) { try DatabaseAddress(text) }
         #expect(error?.code == .badAddress)
+    }
+
+    @Test("names a server", arguments: ["postgres://a/b", "postgresql://u@a:1,b:2/c?sslmode=verify-full"])
+    func postgreSQL(_ text: String) throws {
+        #expect(try DatabaseAddress(text) == .postgreSQL(url: text))
+    }
+
+    @Test("is shown without passwords")
+    func masked() throws {
+        let address = try DatabaseAddress("postgres://user:swordfish@a/b?password=swordfish&sslpassword=swordfish")
+        #expect(address.description == "postgres://user:***@a/b?password=***&sslpassword=***")
     }
 
     @Test("opens, and makes the file")

@@ -6,7 +6,7 @@ import Testing
 struct SQLiteFileTests {
     @Test("is synced fully at every commit, and keeps a write-ahead log")
     func pragmas() async throws {
-        try await withDatabase { database, _ in
+        try await withFile { database, _ in
             let rows = try await database.write {
                 try ($0.query("PRAGMA synchronous")[0], $0.query("PRAGMA journal_mode")[0])
             }
@@ -17,7 +17,7 @@ struct SQLiteFileTests {
 
     @Test("is still synced fully when it is opened again")
     func pragmasOfASecondOpener() async throws {
-        try await withDatabase { database, path in
+        try await withFile { database, path in
             let second = try SQLiteDatabase(path: path)
             defer { try? second.close() }
             let row = try await second.write { try $0.query("PRAGMA synchronous")[0] }
@@ -27,7 +27,7 @@ struct SQLiteFileTests {
 
     @Test("is its owner's only, and so are the files beside it", arguments: ["", "-wal", "-shm"])
     func mode(_ suffix: String) async throws {
-        try await withDatabase { database, path in
+        try await withFile { database, path in
             try await database.insert("a", 1)
             let attributes = try FileManager.default.attributesOfItem(atPath: path + suffix)
             #expect(attributes[.posixPermissions] as? Int == 0o600)
@@ -36,7 +36,7 @@ struct SQLiteFileTests {
 
     @Test("keeps what was written when it is closed and opened")
     func reopening() async throws {
-        try await withDatabase { database, path in
+        try await withFile { database, path in
             try await database.insert("a", 1)
             try database.close()
             let second = try SQLiteDatabase(path: path)
@@ -47,7 +47,7 @@ struct SQLiteFileTests {
 
     @Test("can be opened twice in one process")
     func twice() async throws {
-        try await withDatabase { database, path in
+        try await withFile { database, path in
             let second = try SQLiteDatabase(path: path)
             try await second.insert("a", 1)
             try second.close()
@@ -89,7 +89,7 @@ struct SQLiteFileTests {
 
     @Test("answers no more once it is closed")
     func closed() async throws {
-        try await withDatabase { database, _ in
+        try await withFile { database, _ in
             try database.close()
             let reading = await #expect(throws: StorageError.self) { try await database.names }
             let writing = await #expect(throws: StorageError.self) { try await database.insert("a", 1) }

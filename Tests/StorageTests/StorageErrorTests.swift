@@ -21,8 +21,8 @@ struct StorageErrorTests {
             try await database.insert(Self.secret, 1)
             try await database.write { connection in
                 try connection.execute("CREATE TABLE checked (name TEXT CHECK (length(name) < 3))")
-                try connection.execute("CREATE TABLE child (name TEXT REFERENCES parent (name))")
                 try connection.execute("CREATE TABLE parent (name TEXT PRIMARY KEY)")
+                try connection.execute("CREATE TABLE child (name TEXT REFERENCES parent (name))")
                 try connection.execute("CREATE TABLE unique_pair (name TEXT, other TEXT, UNIQUE (name, other))")
                 try connection.execute(
                     "INSERT INTO unique_pair (name, other) VALUES ($1, 'x')", [.text(Self.secret)])

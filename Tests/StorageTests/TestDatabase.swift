@@ -9,15 +9,38 @@ func withFolder(_ body: (String) async throws -> Void) async throws {
     try await body(folder)
 }
 
-/// Runs a test over a new database with a table `item (name TEXT PRIMARY KEY, amount BIGINT NOT NULL)`.
-func withDatabase(_ body: (SQLiteDatabase, _ path: String) async throws -> Void) async throws {
+private let itemTable = "CREATE TABLE item (name TEXT PRIMARY KEY, amount BIGINT NOT NULL)"
+
+/// Runs a test over a new SQLite file with a table `item (name TEXT PRIMARY KEY, amount BIGINT NOT NULL)`.
+func withFile(_ body: (SQLiteDatabase, _ path: String) async throws -> Void) async throws {
     try await withFolder { folder in
         let path = folder + "/test.sqlite"
         let database = try SQLiteDatabase(path: path)
         defer { try? database.close() }
-        try await database.run("CREATE TABLE item (name TEXT PRIMARY KEY, amount BIGINT NOT NULL)")
+        try await database.run(itemTable)
         try await body(database, path)
     }
+}
+
+/// The URL of a PostgreSQL server to test with, which scripts/with-postgresql starts; SQLite's turn is without.
+let postgreSQL = ProcessInfo.processInfo.environment["TEST_POSTGRESQL"]
+
+/// Runs a test over a new database with that table, on PostgreSQL where there is one.
+func withDatabase(
+    _ body: (any Database, _ open: @escaping @Sendable () throws -> any Database) async throws -> Void
+) async throws {
+    guard let postgreSQL else {
+        return try await withFile { database, path in try await body(database) { try SQLiteDatabase(path: path) } }
+    }
+    let schema = "test_" + UUID().uuidString.replacing("-", with: "").lowercased()
+    let url = "\(postgreSQL)?options=-csearch_path%3D\(schema)"
+    var options = PostgreSQLDatabase.Options()
+    options.connections = 2
+    let database = PostgreSQLDatabase(url: url, options: options)
+    defer { try? database.close() }
+    try await database.run("CREATE SCHEMA \(schema)")
+    try await database.run(itemTable)
+    try await body(database) { [options] in PostgreSQLDatabase(url: url, options: options) }
 }
 
 extension Database {

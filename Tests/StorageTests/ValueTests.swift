@@ -13,7 +13,7 @@ struct ValueTests {
     func roundTrip(_ value: SQLValue) async throws {
         try await withDatabase { database, _ in
             let row = try await database.write { connection in
-                try connection.execute("CREATE TABLE anything (value BLOB)")
+                try connection.execute("CREATE TABLE anything (value \(value.columnType))")
                 try connection.execute("INSERT INTO anything (value) VALUES ($1)", [value])
                 return try connection.query("SELECT value FROM anything")[0]
             }
@@ -58,6 +58,17 @@ struct ValueTests {
                 let error = #expect(throws: StorageError.self) { try read() }
                 #expect(error?.code == .unexpected)
             }
+        }
+    }
+}
+
+extension SQLValue {
+    /// The type of a column that takes it.
+    fileprivate var columnType: String {
+        switch self {
+        case .null, .text: "TEXT"
+        case .integer: "BIGINT"
+        case .bytes: "BYTEA"
         }
     }
 }

@@ -47,18 +47,6 @@ struct WriteTests {
         }
     }
 
-    @Test("that mends its own failed statement goes on")
-    func mended() async throws {
-        try await withDatabase { database, _ in
-            try await database.insert("a", 1)
-            try await database.write { connection in
-                _ = try? connection.execute("INSERT INTO item (name, amount) VALUES ('a', 1)")
-                try connection.execute("INSERT INTO item (name, amount) VALUES ('b', 1)")
-            }
-            #expect(try await database.names == ["a", "b"])
-        }
-    }
-
     @Test("tells how many rows it changed")
     func changes() async throws {
         try await withDatabase { database, _ in
@@ -132,7 +120,7 @@ struct WriteTests {
 
     @Test("shares its commit with those that came while another was under way")
     func groups() async throws {
-        try await withDatabase { database, path in
+        try await withFile { database, path in
             let waiting = Counter()
             let before = try commits(in: path + "-wal")
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -21,6 +21,7 @@ extension Database {
     @discardableResult
     public func migrate(_ migrations: [Migration]) async throws -> Int64 {
         try await write { connection in
+            try connection.hold(.schema)
             try connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
             let row = try connection.query("SELECT COALESCE(MAX(version), 0) AS version FROM schema_migrations")[0]

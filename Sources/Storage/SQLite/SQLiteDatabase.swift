@@ -154,6 +154,9 @@ private struct SQLiteConnection: Connection {
         return database.changesCount
     }
 
+    /// There is one writer.
+    func hold(_ lock: TransactionLock) {}
+
     private func arguments(_ parameters: [SQLValue]) throws -> StatementArguments {
         // The driver would bind such a text up to there, and PostgreSQL has none.
         for case .text(let text) in parameters where text.utf8.contains(0) {

@@ -57,7 +57,7 @@ public struct Installation: Sendable {
     /// - Parameter creating: whether to make one where there is none yet.
     /// - Throws: ``StorageError``.
     public func database(creating: Bool) async throws -> any Database {
-        let database = try settings.database.open(creating: creating)
+        let database = try settings.database.open(creating: creating, options: settings.databaseOptions)
         if try await database.migrate(Schema.migrations) == 0 {
             logger.notice("made the tables of the database", metadata: ["database": "\(settings.database)"])
         }

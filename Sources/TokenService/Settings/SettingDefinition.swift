@@ -25,7 +25,15 @@ public struct SettingDefinition: Sendable {
         .init("issuer", nil, "The iss claim and the base of every published URL. (default: the listening URL)"),
         .init("audience", nil, "The aud claim of log-in tokens. (default: the issuer)"),
         .init("keys", "keys", "The key folder."),
-        .init("database", "sqlite:token-service.sqlite", "The database: sqlite:PATH."),
+        .init("database", "sqlite:token-service.sqlite", "The database: sqlite:PATH or postgres://USER@HOST/NAME."),
+        .init(
+            "database-listen", nil,
+            "The PostgreSQL server itself, to hear of changes, where the database is reached through a pooler. "
+                + "(default: the database)"),
+        .init("database-connections", "8", "How many connections to PostgreSQL there are at the most, 1 to 1000."),
+        .init(
+            "database-prepared-statements", "on",
+            "Prepare statements on PostgreSQL; off for a pooler that doesn't know them."),
         .init("master-secret-file", "master.secret", "The file of the secret that keys and refresh tokens hang on."),
         .init("algorithms", "ES256,RS256", "A signing key is kept for each; the first signs log-in tokens."),
         .init("rsa-bits", "2048", "The size of new RSA keys, 2048 to 4096."),

@@ -1,5 +1,6 @@
 internal import Configuration
 internal import Foundation
+internal import Storage
 internal import Yams
 
 /// Where settings come from, in their order: flag, environment, config file, default.
@@ -13,7 +14,7 @@ public struct SettingValues: Sendable {
         public let origin: String
 
         /// The text without the password of a URL.
-        public var masked: String? { text?.replacing(/(:\/\/[^:@\/]*):[^@\/]*@/) { "\($0.1):***@" } }
+        public var masked: String? { text.map(DatabaseAddress.masked) }
     }
 
     /// Every setting, in the order of the table.

@@ -15,6 +15,10 @@ public struct Settings: Sendable {
     /// The path of the key folder.
     public let keys: String
     public let database: DatabaseAddress
+    /// How PostgreSQL is used.
+    let databaseOptions: PostgreSQLDatabase.Options
+    /// The URL to hear of changes at; `nil` for the database's.
+    let databaseListen: String?
     /// The path of the master secret file.
     public let masterSecretFile: String
     /// What decides when keys come and go, the access tokens' lifetime among it.
@@ -51,6 +55,13 @@ public struct Settings: Sendable {
             database = try DatabaseAddress(try reader.read("database", "a text") { $0 })
         } catch let error as StorageError {
             throw ServiceError(.configuration, "database: \(error)")
+        }
+        var options = PostgreSQLDatabase.Options()
+        options.connections = try reader.number("database-connections", 1...1000)
+        options.preparesStatements = try reader.flag("database-prepared-statements")
+        databaseOptions = options
+        databaseListen = try reader.optional("database-listen", "a postgres:// URL") {
+            if case .postgreSQL(let url) = try? DatabaseAddress($0) { url } else { nil }
         }
         masterSecretFile = try reader.read("master-secret-file", "the path of a file") { $0.isEmpty ? nil : $0 }
         keySchedule = KeySchedule(
@@ -98,9 +109,7 @@ public struct Settings: Sendable {
             try reader.optional("password-concurrency", "1 to 1024") {
                 SettingText.digits($0).flatMap { (1...1024).contains($0) ? Int($0) : nil }
             } ?? ProcessInfo.processInfo.activeProcessorCount
-        let allowPlainHTTP = try reader.read("allow-plain-http", "on or off") {
-            ["on": true, "off": false, "true": true, "false": false][$0]
-        }
+        let allowPlainHTTP = try reader.flag("allow-plain-http")
         logLevel = try reader.read("log-level", "trace, debug, info, notice, warning, error or critical") {
             Logger.Level(rawValue: $0)
         }
@@ -178,6 +187,10 @@ private struct SettingReader {
             let parsed = elements.compactMap(\.self)
             return parsed.count == elements.count ? parsed : nil
         } ?? []
+    }
+
+    func flag(_ name: String) throws -> Bool {
+        try read(name, "on or off") { ["on": true, "off": false, "true": true, "false": false][$0] }
     }
 
     func number(_ name: String, _ range: ClosedRange<Int>) throws -> Int {

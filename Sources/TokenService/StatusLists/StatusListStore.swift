@@ -18,6 +18,7 @@ struct StatusListStore: Sendable {
         self.database = database
         switch address {
         case .sqlite(let path): witness = LeaseWitness(databasePath: path)
+        case .postgreSQL: witness = nil
         }
     }
 
@@ -40,6 +41,8 @@ struct StatusListStore: Sendable {
     private func takeBlock(startingList: Bool, at now: Instant) async throws -> [StatusReference] {
         let newID = Base64URL.encode(try randomBytes(16))
         return try await database.write { connection in
+            // Two nodes that find no list would begin one each.
+            try connection.hold(.statusLists)
             if try startingList || hasGoneBack(connection) {
                 try connection.execute("UPDATE status_lists SET leased = size WHERE leased < size")
             }

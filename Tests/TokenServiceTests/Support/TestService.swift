@@ -77,7 +77,7 @@ final class TestService {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let path = { [folder] (name: String) in folder.appending(path: name).path }
         let defaults = [
-            "keys": path("keys"), "database": "sqlite:" + path("db.sqlite"),
+            "keys": path("keys"), "database": try await TestDatabase.address(folder), "database-connections": "2",
             "master-secret-file": path("master.secret"),
             "algorithms": "ES256", "log-in-rate": "1000/m", "password-memory": "1MiB", "password-iterations": "1",
             "log-format": "text",
