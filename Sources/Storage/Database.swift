@@ -22,6 +22,11 @@ public protocol Database: Sendable {
         _ body: @escaping @Sendable (any Connection) throws -> Result
     ) async throws -> Result
 
+    /// Yields when another node may have announced a change; such news can be lost, so that one has to look now and then.
+    ///
+    /// - Parameter url: of the server itself, where the database is reached through a pooler.
+    func changes(at url: String?) -> AsyncStream<Void>
+
     /// Closes every connection; later calls throw.
     func close() throws
 }
@@ -37,6 +42,13 @@ public protocol Connection {
 
     /// Waits until no other transaction holds a lock, and holds it to the end of this one, which has the right to write.
     func hold(_ lock: TransactionLock) throws
+
+    /// Tells every node, once this transaction is committed, that something changed.
+    func announceChange() throws
+
+    /// The history of the database's that this is: another one after a fail-over to a replica or a restore to a point in
+    /// time; `nil` where it doesn't tell.
+    var timeline: String? { get throws }
 }
 
 /// What only one transaction does at a time, whichever node it is of.

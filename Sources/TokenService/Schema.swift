@@ -135,5 +135,15 @@ public enum Schema {
                 """,
                 "CREATE INDEX client_assertions_by_expiry ON client_assertions (expires_at)",
             ]),
+        Migration(
+            version: 4, name: "keys",
+            statements: [
+                "CREATE TABLE keys (id TEXT PRIMARY KEY, file TEXT NOT NULL)",
+                // One row: how often keys were changed.
+                "CREATE TABLE key_changes (id BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
+                "INSERT INTO key_changes (id, number) VALUES (1, 0)",
+                // The history of the server's that places were leased in last.
+                "ALTER TABLE status_changes ADD COLUMN timeline TEXT",
+            ]),
     ]
 }

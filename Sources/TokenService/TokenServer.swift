@@ -118,6 +118,15 @@ public struct TokenServer: Sendable {
                 }
             }
             group.addTask {
+                for await _ in database.changes(at: settings.databaseListen) {
+                    await failures.watching("can't read what other nodes announced") { try await refresh() }
+                    // However many announcements come, they are looked at no more often than this.
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                // There is nobody to hear: polling has to do.
+                while true { try await Task.sleep(for: .seconds(3600)) }
+            }
+            group.addTask {
                 try await Self.every(Self.sweepInterval) {
                     await failures.watching("can't forget what is over") { try await sweep() }
                 }

@@ -19,8 +19,8 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let (settings, installation, logger) = try shared.installation(settings.flags)
         let secret = try installation.masterSecret(creating: true)
-        let keyStore = try await installation.keyStore(secret: secret)
         let database = try await installation.database(creating: true)
+        let keyStore = try await installation.keyStore(secret: secret, in: database)
         let server = try await TokenServer(
             settings: settings, secret: secret, database: database, keyStore: keyStore,
             now: Clock.now, logger: logger)

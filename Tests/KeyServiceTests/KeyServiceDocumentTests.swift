@@ -202,4 +202,8 @@ private final class FlakyStore: KeyStore {
     func version() async throws -> KeyStoreVersion { try await store.version() }
 
     func reencrypt() async throws -> Int { try await store.reencrypt() }
+
+    func texts() async throws -> [String] { try await store.texts() }
+
+    func adopt(_ texts: [String]) async throws { try await store.adopt(texts) }
 }

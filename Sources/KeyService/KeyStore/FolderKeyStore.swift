@@ -7,8 +7,7 @@ public import JOSE
 /// Processes take turns through a lock on the file `.lock`; reading needs none, since files are replaced whole.
 public final class FolderKeyStore: KeyStore {
     private let path: String
-    private let secret: MasterSecret
-    private let authenticationKeys: [SecretBytes]
+    private let sealer: KeySealer
     /// Where the disk is waited for.
     private let queue = DispatchQueue(label: "keys")
 
@@ -17,8 +16,7 @@ public final class FolderKeyStore: KeyStore {
     /// - Throws: ``KeyServiceError`` `storage`.
     public init(path: String, secret: MasterSecret) throws {
         self.path = path
-        self.secret = secret
-        authenticationKeys = try KeyFile.authenticationKeys(secret)
+        sealer = try KeySealer(secret)
         if mkdir(path, 0o700) == 0 {
             try DurableFile.syncFolder(of: path)
         } else if errno != EEXIST {
@@ -47,7 +45,10 @@ public final class FolderKeyStore: KeyStore {
     public func contents() async throws -> KeyStoreContents { try await onQueue { try $0.load() } }
 
     public func privateKey(of record: KeyRecord) async throws -> PrivateKey {
-        try await onQueue { try $0.decrypt($0.read($0.fileName(record))) }
+        try await onQueue { store in
+            let name = store.fileName(record)
+            return try store.sealer.open(store.read(name), name: store.file(name))
+        }
     }
 
     public func change<Result: Sendable>(
@@ -87,7 +88,9 @@ public final class FolderKeyStore: KeyStore {
                 var damaged: [DamagedKey] = []
                 for name in try store.fileNames() {
                     do {
-                        count += try store.reencrypt(store.read(name)) ? 1 : 0
+                        let file = try store.sealer.reseal(store.read(name), name: store.file(name))
+                        try store.write(file)
+                        count += file.record.hasPrivateKey ? 1 : 0
                     } catch {
                         damaged.append(DamagedKey(name: store.file(name), reason: "\(error)"))
                     }
@@ -103,16 +106,31 @@ public final class FolderKeyStore: KeyStore {
         }
     }
 
-    /// Writes a file anew under the current line.
-    ///
-    /// - Returns: whether it has a private half.
-    private func reencrypt(_ file: KeyFile) throws -> Bool {
-        guard file.record.hasPrivateKey else {
-            try write(file)
-            return false
+    public func texts() async throws -> [String] {
+        try await onQueue { store in
+            try store.withLock {
+                let contents = try store.load()
+                if let damaged = contents.damaged.first {
+                    throw KeyServiceError(.storage, "mend it or move it away first: \(damaged)")
+                }
+                return try store.fileNames().map { try store.sealer.text(store.read($0)) }
+            }
         }
-        try write(KeyFile(record: file.record, pem: decrypt(file).pkcs8PEM(passphrase: secret.current)))
-        return true
+    }
+
+    public func adopt(_ texts: [String]) async throws {
+        try await onQueue { store in
+            try store.withLock {
+                guard try store.fileNames().isEmpty else {
+                    throw KeyServiceError(
+                        .refused, "the key folder \(store.path) has keys already; nothing was copied")
+                }
+                let mark = store.file(Self.firstKeysMark)
+                try DurableFile.replace(mark, contents: [])
+                for text in texts { try store.write(store.sealer.read(text)) }
+                try DurableFile.remove(mark)
+            }
+        }
     }
 
     // MARK: Files
@@ -179,43 +197,20 @@ public final class FolderKeyStore: KeyStore {
             throw DurableFile.failure("read", file(name))
         }
         guard let text = String(data: data, encoding: .utf8) else { throw JOSEError(.malformed, "not a text file") }
-        let keyFile = try KeyFile(text: text, keys: authenticationKeys)
+        let keyFile = try sealer.read(text)
         guard fileName(keyFile.record) == name else { throw JOSEError(.malformed, "a file under another key's name") }
         return keyFile
     }
 
     private func write(_ keyFile: KeyFile) throws {
-        let text = try keyFile.text(key: authenticationKeys[0])
+        let text = try sealer.text(keyFile)
         try DurableFile.replace(file(fileName(keyFile.record)), contents: Array(text.utf8))
-    }
-
-    private func decrypt(_ keyFile: KeyFile) throws -> PrivateKey {
-        let name = fileName(keyFile.record)
-        guard keyFile.record.hasPrivateKey else {
-            throw KeyServiceError(.storage, "\(file(name)) has no private half any more")
-        }
-        var failure: any Error = KeyServiceError(.masterSecret, "\(file(name)) isn't opened by the master secret")
-        for line in secret.lines {
-            do {
-                let key = try PrivateKey(trustedPEM: keyFile.pem, passphrase: line)
-                guard key.publicKey == keyFile.record.publicKey else {
-                    throw KeyServiceError(.storage, "\(file(name)) holds another key's private half")
-                }
-                return key
-            } catch let error as JOSEError where error.code == .wrongPassphrase {
-                continue
-            } catch let error as JOSEError {
-                failure = KeyServiceError(.storage, "\(file(name)) has a damaged private half: \(error)")
-            }
-        }
-        throw failure
     }
 
     private func apply(_ change: KeyChange) throws {
         switch change {
         case .add(let record, let key):
-            let pem = try key?.pkcs8PEM(passphrase: secret.current) ?? record.publicKey.pem()
-            let text = try KeyFile(record: record, pem: pem).text(key: authenticationKeys[0])
+            let text = try sealer.text(sealer.seal(record, key))
             let path = file(fileName(record))
             guard try DurableFile.create(path, contents: Array(text.utf8)) else {
                 throw KeyServiceError(.storage, "\(path) can't be read, and isn't overwritten: mend it or move it away")
@@ -223,7 +218,7 @@ public final class FolderKeyStore: KeyStore {
         case .update(let record):
             try write(KeyFile(record: record, pem: read(fileName(record)).pem))
         case .erasePrivateKey(let record):
-            try write(KeyFile(record: record, pem: record.publicKey.pem()))
+            try write(sealer.seal(record, nil))
         case .remove(let record):
             try DurableFile.remove(file(fileName(record)))
         }

@@ -25,6 +25,16 @@ public protocol KeyStore: Sendable {
     ///
     /// - Returns: how many there are.
     func reencrypt() async throws -> Int
+
+    /// Every key as text, its private half locked.
+    ///
+    /// - Throws: ``KeyServiceError`` `storage` where one is damaged.
+    func texts() async throws -> [String]
+
+    /// Takes what ``texts()`` of another store gave, into an empty one.
+    ///
+    /// - Throws: ``KeyServiceError`` `refused` where there are keys already.
+    func adopt(_ texts: [String]) async throws
 }
 
 /// What a store holds.

@@ -1,4 +1,5 @@
 internal import CPostgreSQL
+internal import Foundation
 
 /// One connection of libpq's. It is used by one thread at a time.
 final class PostgreSQLConnection: Connection {
@@ -76,6 +77,35 @@ final class PostgreSQLConnection: Connection {
         let _: Result = try execute(
             "SELECT pg_advisory_xact_lock(CAST($1 AS INT), CAST($2 AS INT))",
             [.integer(0x746F6B), .integer(lock.rawValue)])
+    }
+
+    func announceChange() throws {
+        let _: Result = try execute("SELECT pg_notify($1, '')", [.text(PostgreSQLListener.channel)])
+    }
+
+    var timeline: String? {
+        get throws {
+            try query("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline", []).first?
+                .text("timeline")
+        }
+    }
+
+    /// Waits for a notification.
+    ///
+    /// - Returns: whether one came; `false` after the time.
+    /// - Throws: ``PostgreSQLFailure`` where the connection is gone.
+    func waitForNotification(milliseconds: Int32) throws -> Bool {
+        var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+        poll(&descriptor, 1, milliseconds)
+        guard PQconsumeInput(handle) == 1, isAlive else {
+            throw PostgreSQLFailure(state: "", message: Self.line(PQerrorMessage(handle)))
+        }
+        var hasCome = false
+        while let notification = PQnotifies(handle) {
+            hasCome = true
+            PQfreemem(notification)
+        }
+        return hasCome
     }
 
     private func execute(_ sql: String, _ parameters: [SQLValue]) throws -> Result {

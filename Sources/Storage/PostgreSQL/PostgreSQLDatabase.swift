@@ -7,6 +7,7 @@ internal import Foundation
 /// again. It works through PgBouncer in transaction mode: nothing outlives a transaction but prepared statements, and
 /// where a pooler forgets those they are given up.
 public final class PostgreSQLDatabase: Database {
+    private let url: String
     private let queue: JobQueue
     private let watch: Task<Void, Never>
 
@@ -30,6 +31,7 @@ public final class PostgreSQLDatabase: Database {
     ///
     /// - Parameter url: `postgres://…` as libpq takes it, with several hosts, TLS and passwords from files.
     public init(url: String, options: Options = Options()) {
+        self.url = url
         let queue = JobQueue(limit: options.queueLimit)
         self.queue = queue
         for number in 1...max(1, options.connections) {
@@ -76,6 +78,8 @@ public final class PostgreSQLDatabase: Database {
                     }, fail: { continuation.resume(throwing: $0) }))
         }
     }
+
+    public func changes(at url: String?) -> AsyncStream<Void> { PostgreSQLListener(url: url ?? self.url).changes }
 
     public func close() throws {
         watch.cancel()
@@ -252,7 +256,7 @@ private final class Worker: @unchecked Sendable {
 }
 
 /// When to try again to connect: the next at once, then after a time that doubles.
-private struct BackOff {
+struct BackOff {
     private var failures = 0
     private var last: (error: StorageError, until: ContinuousClock.Instant)?
 

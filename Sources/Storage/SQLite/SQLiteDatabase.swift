@@ -67,6 +67,8 @@ public final class SQLiteDatabase: Database {
         }
     }
 
+    public func changes(at url: String?) -> AsyncStream<Void> { AsyncStream { $0.finish() } }
+
     public func close() throws { try pool.close() }
 }
 
@@ -156,6 +158,11 @@ private struct SQLiteConnection: Connection {
 
     /// There is one writer.
     func hold(_ lock: TransactionLock) {}
+
+    /// Who shares the file polls.
+    func announceChange() {}
+
+    var timeline: String? { nil }
 
     private func arguments(_ parameters: [SQLValue]) throws -> StatementArguments {
         // The driver would bind such a text up to there, and PostgreSQL has none.

@@ -25,6 +25,7 @@ public struct AuditRecord: Sendable {
         case keyImported = "key_imported"
         case keysPruned = "keys_pruned"
         case keysReencrypted = "keys_reencrypted"
+        case keysMigrated = "keys_migrated"
         case clientAdded = "client_added"
         case clientCredentialRotated = "client_credential_rotated"
         case clientTokensRevoked = "client_tokens_revoked"

@@ -20,6 +20,12 @@ public struct Installation: Sendable {
     public func masterSecret(creating: Bool) throws -> MasterSecret {
         let path = settings.masterSecretFile
         if access(path, F_OK) != 0 {
+            guard settings.keyFolder != nil else {
+                throw KeyServiceError(
+                    .masterSecret,
+                    "master-secret-file: \(path) isn't there, and keys in the database need the one that every node has: "
+                        + "bring it here, or make the first with: (umask 077; openssl rand -hex 32 > \(path))")
+            }
             guard !FolderKeyStore.hasKeys(path: settings.keys) else {
                 throw KeyServiceError(
                     .masterSecret,
@@ -45,9 +51,20 @@ public struct Installation: Sendable {
 
     /// Opens the key store.
     ///
+    /// - Parameters:
+    ///   - place: another place than the setting's: a folder, or `database`.
+    ///   - database: the one that is open, for keys that are in it; `nil` to open it.
     /// - Throws: ``KeyServiceError``, also where there are keys and the secret opens none.
-    public func keyStore(secret: MasterSecret) async throws -> any KeyStore {
-        let store = try FolderKeyStore(path: settings.keys, secret: secret)
+    public func keyStore(
+        secret: MasterSecret, at place: String? = nil, in database: (any Database)? = nil
+    ) async throws -> any KeyStore {
+        let store: any KeyStore
+        if let folder = Settings.keyFolder(place ?? settings.keys) {
+            store = try FolderKeyStore(path: folder, secret: secret)
+        } else {
+            let database = if let database { database } else { try await self.database(creating: false) }
+            store = try DatabaseKeyStore(database: database, secret: secret)
+        }
         _ = try await store.contents()
         return store
     }

@@ -24,7 +24,7 @@ public struct SettingDefinition: Sendable {
         .init("listen", "127.0.0.1:8080", "The address to listen on; port 0 picks one."),
         .init("issuer", nil, "The iss claim and the base of every published URL. (default: the listening URL)"),
         .init("audience", nil, "The aud claim of log-in tokens. (default: the issuer)"),
-        .init("keys", "keys", "The key folder."),
+        .init("keys", "keys", "The key folder, or database."),
         .init("database", "sqlite:token-service.sqlite", "The database: sqlite:PATH or postgres://USER@HOST/NAME."),
         .init(
             "database-listen", nil,

@@ -12,7 +12,7 @@ public struct Settings: Sendable {
     public let issuer: String?
     /// `nil` for the issuer.
     public let audience: String?
-    /// The path of the key folder.
+    /// The path of the key folder, or `database`.
     public let keys: String
     public let database: DatabaseAddress
     /// How PostgreSQL is used.
@@ -47,10 +47,7 @@ public struct Settings: Sendable {
         listen = try reader.read("listen", "HOST:PORT, as 127.0.0.1:8080", ListenAddress.init)
         issuer = try reader.optional("issuer", "an http or https URL without user, query and fragment", Self.issuer)
         audience = try reader.optional("audience", "a text") { $0.isEmpty ? nil : $0 }
-        keys = try reader.read("keys", "the path of a folder") { $0.isEmpty ? nil : $0 }
-        if keys == "database" {
-            throw ServiceError(.configuration, "keys: this version keeps keys in a folder only; name one")
-        }
+        keys = try reader.read("keys", "the path of a folder, or database") { $0.isEmpty ? nil : $0 }
         do {
             database = try DatabaseAddress(try reader.read("database", "a text") { $0 })
         } catch let error as StorageError {
@@ -136,6 +133,11 @@ public struct Settings: Sendable {
             total: refreshTokenLifetime, idle: refreshTokenIdleLifetime, grace: refreshGrace,
             accessToken: keySchedule.tokenLifetime)
     }
+
+    /// The path of the key folder; `nil` where the keys are in the database.
+    public var keyFolder: String? { Self.keyFolder(keys) }
+
+    static func keyFolder(_ place: String) -> String? { place == "database" ? nil : place }
 
     /// The issuer of a server with these settings; with port 0 only the server itself knows.
     public var expectedIssuer: String { issuer ?? listen.url(port: listen.port) }

@@ -76,9 +76,16 @@ struct StatusListStore: Sendable {
         }
     }
 
-    /// Whether the database was restored from a copy since places were leased last. After the first lease of a process its
-    /// file is its own.
+    /// Whether the database has gone back in time since places were leased last: a replica that was behind took over, or a
+    /// copy was restored. After the first lease of a process its file is its own.
     private func hasGoneBack(_ connection: any Connection) throws -> Bool {
+        if let timeline = try connection.timeline {
+            let known = try connection.query("SELECT timeline FROM status_changes WHERE id = 1")[0]
+                .optionalText("timeline")
+            guard known != timeline else { return false }
+            try connection.execute("UPDATE status_changes SET timeline = $1 WHERE id = 1", [.text(timeline)])
+            return known != nil
+        }
         guard let witness, !hasLeased.withLock({ $0 }) else { return false }
         let row = try connection.query("SELECT MAX(leased_at) AS leased_at FROM status_lists").first
         let leasedAt = try row?.optionalInteger("leased_at").map(Instant.init(microseconds:))
@@ -101,7 +108,8 @@ struct StatusListStore: Sendable {
 
     /// The number of a transaction that sets bits: larger than that of any that was committed before.
     static func nextChange(in connection: any Connection) throws -> Int64 {
-        try connection.query("UPDATE status_changes SET number = number + 1 WHERE id = 1 RETURNING number")[0]
+        try connection.announceChange()
+        return try connection.query("UPDATE status_changes SET number = number + 1 WHERE id = 1 RETURNING number")[0]
             .integer("number")
     }
 

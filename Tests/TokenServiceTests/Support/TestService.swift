@@ -44,6 +44,8 @@ final class CountingDatabase: Database {
         return try await base.write(body)
     }
 
+    func changes(at url: String?) -> AsyncStream<Void> { base.changes(at: url) }
+
     func close() throws { try base.close() }
 }
 
@@ -87,6 +89,7 @@ final class TestService {
             SettingValues(flags: defaults.merging(flags) { $1 }, environment: [:], file: nil))
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let installation = Installation(settings: settings, logger: logger)
+        if settings.keyFolder == nil { _ = try MasterSecret.create(file: settings.masterSecretFile) }
         secret = try installation.masterSecret(creating: true)
         database = CountingDatabase(try await installation.database(creating: true))
         let now: @Sendable () -> Instant = { [clock] in clock.now }
@@ -96,7 +99,7 @@ final class TestService {
         )
         server = try await TokenServer(
             settings: settings, secret: secret, database: database,
-            keyStore: await installation.keyStore(secret: secret),
+            keyStore: await installation.keyStore(secret: secret, in: database),
             now: now, logger: logger)
         looked = clock.now
         router = try await server.router(listeningAt: Self.url)
