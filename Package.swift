@@ -44,6 +44,9 @@ let package = Package(
             name: "CArgon2", pkgConfig: "libargon2",
             providers: [.apt(["libargon2-dev"]), .brew(["argon2"])]),
         .systemLibrary(
+            name: "CCrypt", pkgConfig: "libcrypt",
+            providers: [.apt(["libcrypt-dev"]), .brew(["libxcrypt"])]),
+        .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // Floor 1: keys and signatures.
         .target(name: "JOSE", dependencies: ["COpenSSL"], swiftSettings: settings),
@@ -78,7 +81,8 @@ let package = Package(
         .target(
             name: "TokenService",
             dependencies: [
-                "CArgon2", "HummingbirdTokenVerifier", "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenVerifier",
+                "CArgon2", "CCrypt", "HummingbirdTokenVerifier", "JOSE", "KeyService", "Storage", "TokenAttacks",
+                "TokenVerifier",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
