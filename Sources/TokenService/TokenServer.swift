@@ -80,7 +80,8 @@ public struct TokenServer: Sendable {
             statuses: OwnStatuses(lists: lists, listsURL: tokenIssuer.statusListsURL), now: now)
         let auth = AuthRoutes(
             authenticator: Authenticator(
-                users: UserStore(database: database), hasher: hasher, limiter: limiter, audit: audit, now: now),
+                users: UserStore(database: database), hasher: hasher, limiter: limiter,
+                decoys: try Decoys(secret: secret), audit: audit, now: now),
             sessions: Sessions(
                 store: SessionStore(database: database, settings: settings),
                 coder: try RefreshTokenCoder(secret: secret), issuer: tokenIssuer,
