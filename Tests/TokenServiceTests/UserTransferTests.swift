@@ -80,11 +80,14 @@ struct UserTransferTests {
     func roundTrip(format: UserFileFormat) async throws {
         let (first, second) = (try await TestService(), try await TestService())
         var file = ""
+        // With the object of the claims, as deep as JSON is read.
+        let deep = (2..<JSONValue.maximumDepth).reduce(JSONValue.array([])) { value, _ in [value] }
         for (number, hash) in PasswordHashTests.made.enumerated() {
             let user: JSONObject = [
                 "username": .string("user\(number),é\"'"), "password_hash": .string(hash),
                 "claims": [
                     "n": .integer(Int64(number)), "text": "\"a\",\r\n\u{0}é🐎", "list": [.number(1.5), nil, true],
+                    "deep": deep,
                 ],
                 "scope": number % 2 == 0 ? "" : "read write", "disabled": .bool(number % 3 == 0),
             ]

@@ -1,4 +1,4 @@
-public import JOSE
+internal import JOSE
 
 /// How a file lists users.
 public enum UserFileFormat: String, Sendable, CaseIterable {

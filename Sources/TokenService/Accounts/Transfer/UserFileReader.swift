@@ -34,7 +34,8 @@ struct UserFileReader {
             guard line.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { continue }
             let object: JSONObject
             do {
-                object = try JSONObject(json: line)
+                // Claims may be as deep as any object, and are within another one here.
+                object = try JSONObject(json: line, maximumDepth: JSONValue.maximumDepth + 1)
             } catch {
                 throw problem("not a JSON object: \((error as? JOSEError)?.reason ?? "it can't be read")")
             }
