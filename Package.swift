@@ -46,6 +46,8 @@ let package = Package(
         .systemLibrary(
             name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .systemLibrary(
+            name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"]), .brew(["libxcrypt"])]),
+        .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // Floor 1: keys and signatures.
         .target(name: "JOSE", dependencies: ["COpenSSL"], swiftSettings: settings),
@@ -80,7 +82,8 @@ let package = Package(
         .target(
             name: "TokenService",
             dependencies: [
-                "CArgon2", "HummingbirdTokenVerifier", "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenVerifier",
+                "CArgon2", "CCrypt", "HummingbirdTokenVerifier", "JOSE", "KeyService", "Storage", "TokenAttacks",
+                "TokenVerifier",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

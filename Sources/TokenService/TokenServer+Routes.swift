@@ -38,7 +38,8 @@ extension TokenServer {
         )
         let auth = AuthRoutes(
             authenticator: Authenticator(
-                users: UserStore(database: database), hasher: hasher, limiter: limiter, audit: audit, now: now),
+                users: UserStore(database: database), hasher: hasher, limiter: limiter,
+                decoys: try Decoys(secret: secret), audit: audit, now: now),
             sessions: sessions,
             authentication: Authentication(
                 verifier: verifiers.own, verifierOfEnded: verifiers.ownOrEnded, source: source, origins: origins),

@@ -29,6 +29,28 @@ enum Console {
         return try read(file, limit: limit, name: "the file \(path)")
     }
 
+    /// Opens a file, or a pipe that the shell made, to be read some bytes at a time.
+    ///
+    /// - Returns: its size, if it has one, and what reads the next bytes, none at the end.
+    /// - Throws: ``ServiceError`` where it can't be read.
+    static func open(_ path: String) throws -> (size: Int?, read: () throws -> [UInt8]) {
+        guard let file = FileHandle(forReadingAtPath: path) else {
+            throw ServiceError(.failed, "can't read the file \(path): \(String(cString: strerror(errno)))")
+        }
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        let isRegular = attributes?[.type] as? FileAttributeType == .typeRegular
+        return (
+            isRegular ? (attributes?[.size] as? NSNumber)?.intValue : nil,
+            {
+                do {
+                    return try file.read(upToCount: 256 * 1024).map(Array.init) ?? []
+                } catch {
+                    throw ServiceError(.failed, "can't read the file \(path)")
+                }
+            }
+        )
+    }
+
     private static func read(_ file: FileHandle, limit: Int, name: String) throws -> [UInt8] {
         var bytes: [UInt8] = []
         do {

@@ -8,8 +8,7 @@ struct Users: AsyncParsableCommand {
         abstract: "Adds and changes the users who log in.",
         subcommands: [
             UsersAdd.self, UsersList.self, UsersShow.self, UsersSetPassword.self, UsersSetClaims.self,
-            UsersDisable.self,
-            UsersEnable.self, UsersRemove.self,
+            UsersDisable.self, UsersEnable.self, UsersRemove.self, UsersImport.self, UsersExport.self,
         ])
 }
 
@@ -45,7 +44,7 @@ struct CredentialOptions: ParsableArguments {
     @Flag(help: "Read the password from standard input; one line end is dropped.")
     var passwordStdin = false
 
-    @Option(help: "Take an Argon2id hash in PHC form instead of a password.")
+    @Option(help: "Take a hash instead of a password, as users import does.")
     var passwordHash: String?
 
     func credential() throws -> Accounts.Credential {

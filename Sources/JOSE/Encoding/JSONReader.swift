@@ -7,7 +7,7 @@ extension JSONValue {
     /// - Throws: ``JOSEError`` `malformed` for anything that isn't one JSON value, a repeated member name, nesting deeper
     ///   than ``maximumDepth``, a number out of range, a lone surrogate or invalid UTF-8.
     public init(json: some Collection<UInt8>) throws {
-        var reader = JSONReader(bytes: Array(json))
+        var reader = JSONReader(bytes: Array(json), maximumDepth: Self.maximumDepth)
         self = try reader.document()
     }
 
@@ -18,7 +18,13 @@ extension JSONValue {
 extension JSONObject {
     /// Reads one JSON text that has to be an object. Throws as ``JSONValue/init(json:)``.
     public init(json: some Collection<UInt8>) throws {
-        guard case .object(let object) = try JSONValue(json: json) else {
+        try self.init(json: json, maximumDepth: JSONValue.maximumDepth)
+    }
+
+    /// As ``init(json:)``, with another bound of the nesting.
+    package init(json: some Collection<UInt8>, maximumDepth: Int) throws {
+        var reader = JSONReader(bytes: Array(json), maximumDepth: maximumDepth)
+        guard case .object(let object) = try reader.document() else {
             throw JOSEError(.malformed, "JSON that isn't an object")
         }
         self = object
@@ -28,10 +34,14 @@ extension JSONObject {
 /// One pass over the bytes, no look-back.
 private struct JSONReader {
     let bytes: [UInt8]
+    let maximumDepth: Int
     var position = 0
     var depth = 0
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: [UInt8], maximumDepth: Int) {
+        self.bytes = bytes
+        self.maximumDepth = maximumDepth
+    }
 
     mutating func document() throws -> JSONValue {
         let value = try value()
@@ -70,7 +80,7 @@ private struct JSONReader {
 
     mutating func nested(_ body: (inout JSONReader) throws -> JSONValue) throws -> JSONValue {
         depth += 1
-        guard depth <= JSONValue.maximumDepth else { throw malformed("nesting deeper than \(JSONValue.maximumDepth)") }
+        guard depth <= maximumDepth else { throw malformed("nesting deeper than \(maximumDepth)") }
         defer { depth -= 1 }
         position += 1
         return try body(&self)

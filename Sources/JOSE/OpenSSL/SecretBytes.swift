@@ -26,6 +26,19 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
     }
 }
 
+/// Lends zeroed memory to work on a secret in, and wipes it afterwards.
+package func withWipedMemory<Result>(
+    byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> Result
+) rethrows -> Result {
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 16)
+    memory.initializeMemory(as: UInt8.self, repeating: 0)
+    defer {
+        OPENSSL_cleanse(memory.baseAddress, memory.count)
+        memory.deallocate()
+    }
+    return try body(memory)
+}
+
 /// Whether two byte strings are the same, in a time that tells at most their lengths.
 package func constantTimeEquals(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0

@@ -5,8 +5,8 @@ internal import Storage
 public struct Accounts: Sendable {
     public let users: UserStore
     private let hasher: PasswordHasher
-    private let actor: AuditActor
-    private let now: @Sendable () -> Instant
+    let actor: AuditActor
+    let now: @Sendable () -> Instant
 
     public init(
         users: UserStore, hasher: PasswordHasher, actor: AuditActor, now: @escaping @Sendable () -> Instant
@@ -23,9 +23,7 @@ public struct Accounts: Sendable {
     public func add(name: String, credential: Credential, claims: JSONObject, scopes: [String]) async throws -> User {
         guard let prepared = Precis.userName(name) else {
             throw ServiceError(
-                .usage,
-                "\"\(name)\" can't be a user name: letters, digits and printable ASCII without spaces, at most 1024 bytes"
-            )
+                .usage, "\"\(name)\" can't be a user name: \(Precis.nameRule)")
         }
         do {
             return try await users.add(
@@ -72,13 +70,11 @@ public struct Accounts: Sendable {
             }
             return try await hasher.hash(password)
         case .hash(let text):
-            // Only Argon2 itself can say whether it reads salt and hash.
-            guard let hash = PasswordHash(phc: text), (try? hash.matches("")) != nil else {
-                throw ServiceError(
-                    .usage,
-                    "not a hash that is taken: $argon2id$v=19$m=…,t=…,p=…$salt$hash, with at most 1 GiB of memory")
+            do {
+                return try PasswordHash(text).text
+            } catch {
+                throw ServiceError(.usage, error.advice)
             }
-            return hash.text
         }
     }
 }

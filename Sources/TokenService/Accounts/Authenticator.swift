@@ -6,6 +6,7 @@ struct Authenticator: Sendable {
     let users: UserStore
     let hasher: PasswordHasher
     let limiter: LogInLimiter
+    let decoys: Decoys
     let audit: AuditLog
     let now: @Sendable () -> Instant
 
@@ -17,8 +18,9 @@ struct Authenticator: Sendable {
         let prepared = Precis.userName(name)
         let attempt = try await limiter.begin(name: prepared ?? name, from: address, at: now())
         defer { limiter.end(attempt) }
-        let user = if let prepared { try await users.user(named: prepared) } else { User?.none }
-        guard try await isPassword(password, of: user), let user, user.disabledAt == nil else {
+        let pivot = try decoys.pivot(for: prepared ?? name)
+        let (user, decoy) = try await users.user(named: prepared, orDecoyFrom: pivot)
+        guard try await isPassword(password, of: user, decoy: decoy), let user, user.disabledAt == nil else {
             let record = AuditRecord(
                 .logIn, .refused, by: .user(nil, address: address?.description), subject: user?.id, at: now())
             try await limiter.fail(attempt, audit: record, at: now())
@@ -32,10 +34,10 @@ struct Authenticator: Sendable {
         return user
     }
 
-    private func isPassword(_ password: String, of user: User?) async throws -> Bool {
+    private func isPassword(_ password: String, of user: User?, decoy: String? = nil) async throws -> Bool {
         let prepared = Precis.password(password)
         // What can't be a password is hashed all the same.
-        let matches = try await hasher.verify(prepared ?? "unusable", hash: user?.passwordHash)
+        let matches = try await hasher.verify(prepared ?? "unusable", hash: user?.passwordHash, decoy: decoy)
         return matches && prepared != nil
     }
 

@@ -8,6 +8,9 @@ public enum Precis {
     /// The longest name or password, in UTF-8 bytes.
     public static let maximumLength = 1024
 
+    /// What a name may be, for people.
+    static let nameRule = "letters, digits and printable ASCII without spaces, at most \(maximumLength) bytes"
+
     /// A name as the profile UsernameCaseMapped prepares it: full-width letters narrowed, lower case, composed.
     ///
     /// - Returns: `nil` for an empty or over-long name, and for one with anything but letters, digits, marks and printable

@@ -71,7 +71,7 @@ public enum ClaimRules {
         return try checkSize(claims)
     }
 
-    static func checkSize(_ claims: JSONObject) throws -> JSONObject {
+    static func checkSize(_ claims: JSONObject) throws(ServiceError) -> JSONObject {
         guard claims.json.count <= maximumSize else {
             throw ServiceError(.usage, "the claims are over \(maximumSize) bytes, too much for a token")
         }
@@ -80,13 +80,14 @@ public enum ClaimRules {
 
     /// Scope tokens (RFC 6749 section 3.3), each once.
     ///
+    /// - Parameter option: what an error calls a scope.
     /// - Throws: ``ServiceError`` with status 64 for a text that isn't one, or too much of it.
-    public static func scopes(_ texts: [String]) throws -> [String] {
+    public static func scopes(_ texts: [String], called option: String = "--scope") throws(ServiceError) -> [String] {
         var scopes: [String] = []
         for text in texts where !scopes.contains(text) {
             guard isScope(text) else {
                 throw ServiceError(
-                    .usage, "--scope \(text): a scope is printable ASCII without spaces, quotes and backslashes")
+                    .usage, "\(option) \(text): a scope is printable ASCII without spaces, quotes and backslashes")
             }
             scopes.append(text)
         }
@@ -98,6 +99,11 @@ public enum ClaimRules {
 
     static func isScope(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
+    }
+
+    /// The first claim that tokens use themselves.
+    static func registeredName(in claims: JSONObject) -> String? {
+        claims.members.first { isRegistered($0.name) }?.name
     }
 
     /// The claims of a token that are its user's own.

@@ -3,7 +3,7 @@ public import Storage
 
 /// The users in the database.
 public struct UserStore: Sendable {
-    private let database: any Database
+    let database: any Database
 
     public init(database: any Database) { self.database = database }
 
@@ -12,6 +12,25 @@ public struct UserStore: Sendable {
         try await database.read { connection in
             try connection.query("SELECT \(User.columns) FROM users WHERE name = $1", [.text(name)]).first.map(
                 User.init)
+        }
+    }
+
+    /// The user with a prepared name, and a hash to work on where there is none: that of the user with the first id from a
+    /// pivot on, or with the first of all; `nil` where there are no users.
+    func user(named name: String?, orDecoyFrom pivot: String) async throws -> (user: User?, decoy: String?) {
+        try await database.read { connection in
+            let user = try name.flatMap { name in
+                try connection.query("SELECT \(User.columns) FROM users WHERE name = $1", [.text(name)]).first
+            }.map(User.init)
+            // Asked for with a user, too: that takes as long.
+            let decoy = try connection.query(
+                """
+                SELECT COALESCE(
+                    (SELECT password_hash FROM users WHERE id >= $1 ORDER BY id LIMIT 1),
+                    (SELECT password_hash FROM users ORDER BY id LIMIT 1)) AS password_hash
+                """, [.text(pivot)]
+            ).first?.optionalText("password_hash")
+            return (user, decoy)
         }
     }
 

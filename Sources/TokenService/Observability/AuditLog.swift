@@ -19,6 +19,8 @@ public struct AuditRecord: Sendable {
         case userDisabled = "user_disabled"
         case userEnabled = "user_enabled"
         case userRemoved = "user_removed"
+        case userImport = "users_imported"
+        case userExport = "users_exported"
         case keyMade = "key_made"
         case keyRotated = "key_rotated"
         case keyRevoked = "key_revoked"

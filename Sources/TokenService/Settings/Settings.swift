@@ -96,11 +96,11 @@ public struct Settings: Sendable {
                 SettingText.memory($0).flatMap { (1024...1024 * 1024).contains($0) ? $0 : nil }
             },
             iterations: try reader.number("password-iterations", 1...64))
-        guard passwordCost.memory * passwordCost.iterations <= PasswordHash.maximumWork else {
+        guard passwordCost.memory * passwordCost.iterations <= Argon2idHash.maximumWork else {
             throw ServiceError(
                 .configuration,
                 "password-iterations: \(passwordCost.iterations) times password-memory is more than anybody waits for; at most "
-                    + "\(PasswordHash.maximumWork / passwordCost.memory) with this memory")
+                    + "\(Argon2idHash.maximumWork / passwordCost.memory) with this memory")
         }
         passwordConcurrency =
             try reader.optional("password-concurrency", "1 to 1024") {

@@ -7,7 +7,7 @@ public final class PasswordHasher: Sendable {
     private let pool: NIOThreadPool
     private let pending = Locked(0)
     private let maximumPending: Int
-    /// Checked where there is no user, so that this takes as long.
+    /// Checked where there is no user at all, so that this takes as long.
     private let decoy: PasswordHash
 
     /// How many may wait for each thread: about a second's worth.
@@ -45,12 +45,14 @@ public final class PasswordHasher: Sendable {
     }
 
     /// Whether a prepared password is a user's. Without a user, it works as hard and says no.
-    func verify(_ password: String, hash: String?) async throws -> Bool {
-        let stored = hash.flatMap(PasswordHash.init(phc:))
-        let decoy = decoy
-        return try await run { try (stored ?? decoy).matches(password) && stored != nil }
+    ///
+    /// - Parameter decoy: the hash that is worked on without a user; where there is none either, one of today's cost is.
+    func verify(_ password: String, hash: String?, decoy: String? = nil) async throws -> Bool {
+        let stored = hash.flatMap { try? PasswordHash($0) }
+        let checked = stored ?? decoy.flatMap { try? PasswordHash($0) } ?? self.decoy
+        return try await run { try checked.matches(password) && stored != nil }
     }
 
     /// Whether a stored hash should be made anew with today's cost.
-    func shouldRehash(_ hash: String) -> Bool { PasswordHash(phc: hash)?.isMade(at: cost) == false }
+    func shouldRehash(_ hash: String) -> Bool { (try? PasswordHash(hash))?.isMade(at: cost) == false }
 }
