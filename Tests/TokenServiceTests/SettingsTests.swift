@@ -67,7 +67,7 @@ struct SettingsTests {
             ("publish-ahead", "1 h"), ("access-token-lifetime", "59s"), ("access-token-lifetime", "61m"),
             ("refresh-grace", "301s"), ("password-memory", "19"), ("password-iterations", "0"),
             ("allow-plain-http", "yes"),
-            ("log-level", "loud"), ("log-format", "xml"), ("keys", "database"), ("jwks-max-age", "99999999999d"),
+            ("log-level", "loud"), ("log-format", "xml"), ("jwks-max-age", "99999999999d"),
         ])
     func unreadable(name: String, text: String) throws {
         let error = #expect(throws: ServiceError.self) { try settings([name: text]) }

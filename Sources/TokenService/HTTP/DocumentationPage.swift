@@ -81,6 +81,11 @@ struct DocumentationPage {
         var html =
             "<section id=\"\(Self.escaped(operation.anchor))\"><h3>\(operation.title)</h3><p>\(operation.summary)</p>"
         html += paragraphs(operation.members["description"])
+        let schemes = (operation.members["security"]?.array ?? []).map { alternative in
+            let names = (alternative.object?.members ?? []).map { "<code>\(Self.escaped($0.name))</code>" }
+            return names.isEmpty ? "nothing" : names.joined(separator: " with ")
+        }
+        if !schemes.isEmpty { html += "<p>Authenticated by \(schemes.joined(separator: ", or ")).</p>" }
         let parameters = operation.members["parameters"]?.array?.compactMap { resolved($0) } ?? []
         html += table(
             ["parameter", "in", ""],
@@ -127,13 +132,15 @@ struct DocumentationPage {
         guard let members = resolved(value) else { return "" }
         let required = members["required"]?.strings ?? []
         let rows = (members["properties"]?.object?.members ?? []).map { property in
-            let description = resolved(property.value)?["description"]
+            // What is said beside a reference is of this place.
+            let description = property.value.object?["description"] ?? resolved(property.value)?["description"]
             return [
                 "<code>\(Self.escaped(property.name))</code>" + (required.contains(property.name) ? " (required)" : ""),
                 reference(property.value), Self.text(description),
             ]
         }
         var html = paragraphs(members["description"]) + table(["member", "type", ""], rows)
+        if rows.isEmpty { html += "<p>\(reference(.object(members)))</p>" }
         for name in ["oneOf", "anyOf", "allOf"] {
             html += (members[name]?.array ?? []).map(schema).joined()
         }

@@ -92,6 +92,7 @@ struct RevocationTests {
         let user = try await service.addUser()
         let janitor = try await service.addClient("janitor", may: ["revoke"])
         try await revoke(service, service.logIn().access, as: janitor)
+        service.clock.advance(.seconds(1))
         try await revoke(service, service.token(of: janitor), as: janitor)
         let records = try await service.audit().filter { $0["actor"] == .string(janitor.id) }
         #expect(records.map { $0["event"] } == ["sessions_revoked", "client_tokens_revoked"])
