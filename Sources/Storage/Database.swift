@@ -85,7 +85,8 @@ public enum SQLValue: Hashable, Sendable {
 /// One row of an answer.
 public struct Row: Sendable {
     private let names: [String]
-    private let values: [SQLValue]
+    /// In the order of the columns.
+    public let values: [SQLValue]
 
     init(names: [String], values: [SQLValue]) {
         self.names = names

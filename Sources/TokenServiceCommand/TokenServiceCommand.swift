@@ -16,7 +16,7 @@ struct TokenServiceCommand: AsyncParsableCommand {
             + "reached, 78 bad configuration.",
         subcommands: [
             Serve.self, Keys.self, Users.self, ClientsCommand.self, SessionsCommand.self, Token.self, JWSCommand.self,
-            DoctorCommand.self, Audit.self, Config.self,
+            DoctorCommand.self, DatabaseCommand.self, Audit.self, Config.self,
         ])
 
     static func main() async {

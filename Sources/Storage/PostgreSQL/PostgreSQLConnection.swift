@@ -131,7 +131,8 @@ final class PostgreSQLConnection: Connection {
     private func prepare(_ sql: String, _ bound: BoundParameters) throws -> String? {
         let key = bound.signature + sql
         if let name = prepared[key] { return name }
-        guard prepared.count < Self.maximumPrepared else { return nil }
+        // Statements of many rows are seldom the same twice.
+        guard prepared.count < Self.maximumPrepared, bound.count <= 64 else { return nil }
         let name = "s\(Self.hash(key, 0xCBF2_9CE4_8422_2325))\(Self.hash(key, 0x6C62_272E_07BB_0142))"
         let result = bound.withPointers { types, _, _, _ in
             Result(PQprepare(handle, name, sql, Int32(bound.count), types))

@@ -71,7 +71,13 @@ final class TestService {
     /// Another node over the same files, with settings of its own and the same clock.
     func restarted(_ flags: [String: String]) async throws -> TestService { try await TestService(flags, beside: self) }
 
-    private init(_ flags: [String: String], beside first: TestService?) async throws {
+    /// The same service over another database.
+    func over(_ database: any Database) async throws -> TestService {
+        try await TestService([:], beside: self, over: database)
+    }
+
+    private init(_ flags: [String: String], beside first: TestService?, over other: (any Database)? = nil) async throws
+    {
         self.first = first
         clock = first?.clock ?? TestClock()
         folder =
@@ -91,7 +97,11 @@ final class TestService {
         let installation = Installation(settings: settings, logger: logger)
         if settings.keyFolder == nil { _ = try MasterSecret.create(file: settings.masterSecretFile) }
         secret = try installation.masterSecret(creating: true)
-        database = CountingDatabase(try await installation.database(creating: true))
+        if let other {
+            database = CountingDatabase(other)
+        } else {
+            database = CountingDatabase(try await installation.database(creating: true))
+        }
         let now: @Sendable () -> Instant = { [clock] in clock.now }
         accounts = Accounts(
             users: UserStore(database: database),
