@@ -12,6 +12,7 @@ public final class KeyService: Sendable {
     private let logger: Logger
     private let didMake: @Sendable (KeyRecord) async -> Void
     private let state: Locked<State>
+    private let turns = Turns()
 
     private struct State {
         /// `nil` where it has to be loaded anew anyhow.
@@ -75,8 +76,11 @@ public final class KeyService: Sendable {
         }
     }
 
-    /// Looks at the store once: loads what changed, and makes the keys that are due.
-    public func refresh() async throws {
+    /// Looks at the store once: loads what changed, and makes the keys that are due. One look after the other, so that an
+    /// older one is never put in place of a newer one.
+    public func refresh() async throws { try await turns.take { try await self.look() } }
+
+    private func look() async throws {
         let (version, loadedAt, records) = state.withLock { ($0.version, $0.loadedAt, $0.ring.records) }
         // By a clock that was set back an earlier key signs again; as it goes on, the records have to keep ahead of it.
         let isStale = try await store.version() != version || now() < loadedAt
@@ -158,5 +162,19 @@ public final class KeyService: Sendable {
     /// Logs a problem the first time it is met.
     private func report(_ problem: String) {
         if state.withLock({ $0.problems.insert(problem).inserted }) { logger.error("\(problem)") }
+    }
+}
+
+/// Lets one do something at a time.
+private actor Turns {
+    private var last: Task<Void, any Error>?
+
+    func take(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        let turn = Task { [last] in
+            _ = try? await last?.value
+            try await body()
+        }
+        last = turn
+        try await turn.value
     }
 }

@@ -43,6 +43,9 @@ public protocol Connection {
     /// Waits until no other transaction holds a lock, and holds it to the end of this one, which has the right to write.
     func hold(_ lock: TransactionLock) throws
 
+    /// Lets the statements of this transaction take as long as they need: those of operators over all rows.
+    func takeTime() throws
+
     /// Tells every node, once this transaction is committed, that something changed.
     func announceChange() throws
 

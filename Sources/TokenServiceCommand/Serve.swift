@@ -19,8 +19,10 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let (settings, installation, logger) = try shared.installation(settings.flags)
         let secret = try installation.masterSecret(creating: true)
+        // A secret that doesn't fit is noticed before anything is made or changed.
+        let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret)
         let database = try await installation.database(creating: true)
-        let keyStore = try await installation.keyStore(secret: secret, in: database)
+        let keyStore = if let folder { folder } else { try await installation.keyStore(secret: secret, in: database) }
         let server = try await TokenServer(
             settings: settings, secret: secret, database: database, keyStore: keyStore,
             now: Clock.now, logger: logger)

@@ -156,7 +156,8 @@ def test_the_defaults_are_those_of_the_documentation(installation):
         name: (value, "default")
         for name, value in {
             "listen": "127.0.0.1:8080", "issuer": None, "audience": None, "keys": "keys",
-            "database": "sqlite:token-service.sqlite", "master-secret-file": "master.secret",
+            "database": "sqlite:token-service.sqlite", "database-listen": None, "database-connections": "8",
+            "database-prepared-statements": "on", "master-secret-file": "master.secret",
             "algorithms": "ES256,RS256", "rsa-bits": "2048", "rotate-every": "30d", "publish-ahead": "1h",
             "jwks-max-age": "5m", "access-token-lifetime": "10m", "refresh-token-lifetime": "30d",
             "refresh-token-idle-lifetime": "14d", "refresh-grace": "30s", "status-ttl": "10s", "clock-leeway": "30s",

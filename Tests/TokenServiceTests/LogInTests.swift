@@ -113,4 +113,20 @@ struct LogInTests {
         #expect(!isStored)
         #expect(try await service.audit().allSatisfy { $0["event"] != "log_in" })
     }
+
+    @Test("doesn't make what DES crypt overlooks part of the password")
+    func truncatedHash() async throws {
+        let service = try await TestService()
+        // crypt("password", "ab") of libxcrypt.
+        _ = try await service.accounts.add(
+            name: "alice", credential: .hash("abJnggxhB/yWI"), claims: [:], scopes: [])
+        func logIn(_ password: String) async throws -> HTTPResponse.Status {
+            try await service.post("/auth/log-in", ["username": "alice", "password": .string(password)]).status
+        }
+        #expect(try await logIn("passwordTYPO") == .ok)
+        #expect(try await logIn("passwordTRUE") == .ok)
+        #expect(try await logIn("password") == .ok)
+        // Now it is Argon2id's.
+        #expect(try await logIn("passwordTRUE") == .unauthorized)
+    }
 }

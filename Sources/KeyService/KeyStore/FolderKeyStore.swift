@@ -121,11 +121,15 @@ public final class FolderKeyStore: KeyStore {
     public func adopt(_ texts: [String]) async throws {
         try await onQueue { store in
             try store.withLock {
+                let mark = store.file(Self.firstKeysMark)
+                // What a copy that was killed left was told to nobody.
+                if access(mark, F_OK) == 0 {
+                    for name in try store.fileNames() { try DurableFile.remove(store.file(name)) }
+                }
                 guard try store.fileNames().isEmpty else {
                     throw KeyServiceError(
                         .refused, "the key folder \(store.path) has keys already; nothing was copied")
                 }
-                let mark = store.file(Self.firstKeysMark)
                 try DurableFile.replace(mark, contents: [])
                 for text in texts { try store.write(store.sealer.read(text)) }
                 try DurableFile.remove(mark)

@@ -47,8 +47,12 @@ final class PostgreSQLConnection: Connection {
         return true
     }
 
+    /// How long the server may take to answer a statement; `nil` for as long as it likes.
+    var patience: Duration?
+    private var isGivenUp = false
+
     /// Whether the server still answers, as far as is known.
-    var isAlive: Bool { PQstatus(handle) == CONNECTION_OK }
+    var isAlive: Bool { PQstatus(handle) == CONNECTION_OK && !isGivenUp }
 
     /// Whether a transaction is under way.
     var isInTransaction: Bool { PQtransactionStatus(handle) != PQTRANS_IDLE }
@@ -58,29 +62,32 @@ final class PostgreSQLConnection: Connection {
     /// - Returns: what the server says that it did: `COMMIT`.
     @discardableResult
     func run(_ sql: String) throws -> String {
-        let result = Result(PQexec(handle, sql))
-        guard result.isSuccess else { throw failure(result) }
-        return result.tag
+        try answer(PQsendQuery(handle, sql)).tag
     }
 
     func query(_ sql: String, _ parameters: [SQLValue]) throws -> [Row] { try execute(sql, parameters).rows }
 
     func execute(_ sql: String, _ parameters: [SQLValue]) throws -> Int {
-        let result: Result = try execute(sql, parameters)
+        let result: PostgreSQLResult = try execute(sql, parameters)
         return result.changedCount
     }
 
     func hold(_ lock: TransactionLock) throws {
         // Large tables take their time, and so does who waits for them.
-        if lock == .schema { try run("SET LOCAL statement_timeout = 0") }
+        if lock == .schema { try takeTime() }
         // The first number keeps other programs' locks apart.
-        let _: Result = try execute(
+        let _: PostgreSQLResult = try execute(
             "SELECT pg_advisory_xact_lock(CAST($1 AS INT), CAST($2 AS INT))",
             [.integer(0x746F6B), .integer(lock.rawValue)])
     }
 
+    func takeTime() throws {
+        try run("SET LOCAL statement_timeout = 0")
+        patience = nil
+    }
+
     func announceChange() throws {
-        let _: Result = try execute("SELECT pg_notify($1, '')", [.text(PostgreSQLListener.channel)])
+        let _: PostgreSQLResult = try execute("SELECT pg_notify($1, '')", [.text(PostgreSQLListener.channel)])
     }
 
     var timeline: String? {
@@ -108,20 +115,43 @@ final class PostgreSQLConnection: Connection {
         return hasCome
     }
 
-    private func execute(_ sql: String, _ parameters: [SQLValue]) throws -> Result {
+    private func execute(_ sql: String, _ parameters: [SQLValue]) throws -> PostgreSQLResult {
         let bound = try BoundParameters(parameters)
         let name = prepares ? try prepare(sql, bound) : nil
-        let result = bound.withPointers { types, values, lengths, formats in
-            // The last argument asks for binary results.
-            if let name {
-                PQexecPrepared(handle, name, Int32(parameters.count), values, lengths, formats, 1)
-            } else {
-                PQexecParams(handle, sql, Int32(parameters.count), types, values, lengths, formats, 1)
+        return try answer(
+            bound.withPointers { types, values, lengths, formats in
+                // The last argument asks for binary results.
+                if let name {
+                    PQsendQueryPrepared(handle, name, Int32(parameters.count), values, lengths, formats, 1)
+                } else {
+                    PQsendQueryParams(handle, sql, Int32(parameters.count), types, values, lengths, formats, 1)
+                }
+            })
+    }
+
+    /// Waits for what the server says to what was sent; of several answers the last.
+    ///
+    /// - Throws: ``PostgreSQLFailure``; where the server says nothing for too long, as where the connection is gone.
+    private func answer(_ wasSent: Int32) throws -> PostgreSQLResult {
+        guard wasSent == 1 else { throw failure(PostgreSQLResult(nil)) }
+        let deadline = patience.map { ContinuousClock.now + $0 }
+        var last = PostgreSQLResult(nil)
+        while true {
+            while PQisBusy(handle) == 1 {
+                var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+                poll(&descriptor, 1, 1000)
+                guard PQconsumeInput(handle) == 1 else { throw failure(PostgreSQLResult(nil)) }
+                if let deadline, ContinuousClock.now >= deadline {
+                    isGivenUp = true
+                    throw PostgreSQLFailure(state: "", message: "the server doesn't answer")
+                }
             }
+            guard let next = PQgetResult(handle) else { break }
+            // An error ends what was sent; what is left of it is read all the same.
+            if last.isSuccess || last.isNone { last = PostgreSQLResult(next) } else { PQclear(next) }
         }
-        let owned = Result(result)
-        guard owned.isSuccess else { throw failure(owned) }
-        return owned
+        guard last.isSuccess else { throw failure(last) }
+        return last
     }
 
     /// The name of a prepared statement; `nil` where there are too many.
@@ -134,10 +164,8 @@ final class PostgreSQLConnection: Connection {
         // Statements of many rows are seldom the same twice.
         guard prepared.count < Self.maximumPrepared, bound.count <= 64 else { return nil }
         let name = "s\(Self.hash(key, 0xCBF2_9CE4_8422_2325))\(Self.hash(key, 0x6C62_272E_07BB_0142))"
-        let result = bound.withPointers { types, _, _, _ in
-            Result(PQprepare(handle, name, sql, Int32(bound.count), types))
-        }
-        guard result.isSuccess else { throw failure(result) }
+        _ = try answer(
+            bound.withPointers { types, _, _, _ in PQsendPrepare(handle, name, sql, Int32(bound.count), types) })
         prepared[key] = name
         return name
     }
@@ -147,8 +175,10 @@ final class PostgreSQLConnection: Connection {
         String(text.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }, radix: 16)
     }
 
-    private func failure(_ result: Result) -> PostgreSQLFailure {
-        PostgreSQLFailure(state: result.sqlState, message: result.message ?? Self.line(PQerrorMessage(handle)))
+    private func failure(_ result: PostgreSQLResult) -> PostgreSQLFailure {
+        // Whatever it said last: a connection that the server has closed is of no use any more.
+        PostgreSQLFailure(
+            state: isAlive ? result.sqlState : "", message: result.message ?? Self.line(PQerrorMessage(handle)))
     }
 
     /// What libpq says, in one line.
@@ -169,161 +199,5 @@ final class PostgreSQLConnection: Connection {
             return copies[index].withUnsafeBufferPointer { lend(index + 1, pointers + [$0.baseAddress]) }
         }
         return lend(0, [])
-    }
-}
-
-/// An answer of the server.
-private final class Result {
-    private let handle: OpaquePointer?
-
-    init(_ handle: OpaquePointer?) { self.handle = handle }
-
-    deinit { PQclear(handle) }
-
-    var isSuccess: Bool { [PGRES_COMMAND_OK, PGRES_TUPLES_OK].contains(PQresultStatus(handle)) }
-
-    /// Five letters (appendix A of PostgreSQL's manual); empty where the server said nothing.
-    var sqlState: String { field(CPostgreSQL_diagnostic_sqlstate()) ?? "" }
-    var message: String? { field(CPostgreSQL_diagnostic_message()) }
-
-    private func field(_ code: Int32) -> String? { PQresultErrorField(handle, code).map { String(cString: $0) } }
-
-    var tag: String { String(cString: PQcmdStatus(handle)) }
-
-    var changedCount: Int { Int(String(cString: PQcmdTuples(handle))) ?? 0 }
-
-    var rows: [Row] {
-        get throws {
-            let columns = 0..<PQnfields(handle)
-            let names = columns.map { String(cString: PQfname(handle, $0)) }
-            let types = columns.map { PQftype(handle, $0) }
-            return try (0..<PQntuples(handle)).map { row in
-                Row(names: names, values: try columns.map { try value(row, $0, types[Int($0)]) })
-            }
-        }
-    }
-
-    private func value(_ row: Int32, _ column: Int32, _ type: Oid) throws -> SQLValue {
-        if PQgetisnull(handle, row, column) == 1 { return .null }
-        let bytes = UnsafeRawBufferPointer(
-            start: PQgetvalue(handle, row, column), count: Int(PQgetlength(handle, row, column)))
-        switch PostgreSQLType(rawValue: type) {
-        case .int2, .int4, .int8:
-            let sign: UInt64 = bytes.first.map { $0 & 0x80 != 0 } ?? false ? .max : 0
-            return .integer(Int64(bitPattern: bytes.reduce(sign) { $0 << 8 | UInt64($1) }))
-        case .bool: return .integer(bytes.first == 0 ? 0 : 1)
-        case .text, .varchar, .name: return .text(String(decoding: bytes, as: UTF8.self))
-        case .bytea: return .bytes(Array(bytes))
-        case nil:
-            throw StorageError(.unexpected, "the database answered a column of a type that isn't known here: \(type)")
-        }
-    }
-}
-
-/// The types of columns and parameters (pg_type.dat).
-private enum PostgreSQLType: Oid {
-    case bool = 16
-    case bytea = 17
-    case name = 19
-    case int8 = 20
-    case int2 = 21
-    case int4 = 23
-    case text = 25
-    case varchar = 1043
-}
-
-/// Parameters in binary form.
-private struct BoundParameters {
-    private var types: [Oid]
-    /// All values behind one another, and where each lies; `nil` for null.
-    private var storage: [UInt8] = []
-    private var ranges: [Range<Int>?] = []
-
-    init(_ parameters: [SQLValue]) throws {
-        types = []
-        for parameter in parameters {
-            let start = storage.count
-            switch parameter {
-            case .null:
-                // The statement says of which type it is.
-                types.append(0)
-                ranges.append(nil)
-                continue
-            case .integer(let number):
-                types.append(PostgreSQLType.int8.rawValue)
-                let bytes = UInt64(bitPattern: number)
-                storage += (0..<8).reversed().map { UInt8(truncatingIfNeeded: bytes >> (8 * $0)) }
-            case .text(let text):
-                guard !text.utf8.contains(0) else {
-                    throw StorageError(.unexpected, "a text with a NUL character can't be stored")
-                }
-                types.append(PostgreSQLType.text.rawValue)
-                storage.append(contentsOf: text.utf8)
-            case .bytes(let bytes):
-                types.append(PostgreSQLType.bytea.rawValue)
-                storage.append(contentsOf: bytes)
-            }
-            ranges.append(start..<storage.count)
-        }
-        // So that there is something to point at.
-        storage.append(0)
-    }
-
-    var count: Int { types.count }
-
-    /// Tells lists of other types apart.
-    var signature: String { types.map { "\($0)," }.joined() }
-
-    func withPointers<Value>(
-        _ body: (
-            UnsafePointer<Oid>, UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>
-        ) -> Value
-    ) -> Value {
-        storage.withUnsafeBytes { bytes in
-            let start = bytes.baseAddress!.assumingMemoryBound(to: CChar.self)
-            // One more each: an empty array has no address.
-            let values = ranges.map { range in range.map { start + $0.lowerBound } } + [nil]
-            let lengths = ranges.map { Int32($0?.count ?? 0) } + [0]
-            let formats = [Int32](repeating: 1, count: ranges.count + 1)
-            return values.withUnsafeBufferPointer { values in
-                lengths.withUnsafeBufferPointer { lengths in
-                    formats.withUnsafeBufferPointer { formats in
-                        (types + [0]).withUnsafeBufferPointer { types in
-                            body(types.baseAddress!, values.baseAddress!, lengths.baseAddress!, formats.baseAddress!)
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What the server, or the way to it, said no with.
-struct PostgreSQLFailure: Error {
-    /// The SQLSTATE; empty where the connection is gone.
-    let state: String
-    let message: String
-
-    /// Another try of the whole transaction may succeed: two were in each other's way.
-    var isConflict: Bool { ["40001", "40P01"].contains(state) }
-
-    /// A pooler handed the transaction to a server that doesn't know the statement, or knows the name for another one.
-    var isForgottenStatement: Bool { ["26000", "42P05"].contains(state) }
-
-    /// The connection is of no use any more: it is gone, or the server goes down.
-    var isOfConnection: Bool { state.isEmpty || state.hasPrefix("08") || state.hasPrefix("57P") }
-
-    /// A write in a transaction that reads, or at a server that has become a replica.
-    var isReadOnly: Bool { state == "25006" }
-
-    /// As callers see it, without values of the statement.
-    var storageError: StorageError {
-        if state == "23505" { return StorageError(.alreadyThere, "a row with the same key is there already") }
-        if isOfConnection || isReadOnly || state.hasPrefix("53") || isConflict || ["57014", "55P03"].contains(state) {
-            return StorageError(.unavailable, "the database can't be used: \(message)")
-        }
-        // What is wrong with data is told with the data.
-        let reason = state.hasPrefix("22") ? "SQLSTATE \(state)" : message
-        return StorageError(.unexpected, "the database refused a statement: \(reason)")
     }
 }

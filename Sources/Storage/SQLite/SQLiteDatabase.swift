@@ -159,6 +159,8 @@ private struct SQLiteConnection: Connection {
     /// There is one writer.
     func hold(_ lock: TransactionLock) {}
 
+    func takeTime() {}
+
     /// Who shares the file polls.
     func announceChange() {}
 

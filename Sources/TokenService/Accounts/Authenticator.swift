@@ -27,9 +27,9 @@ struct Authenticator: Sendable {
             audit.tell(record)
             return nil
         }
-        if hasher.shouldRehash(user.passwordHash), let password = Precis.password(password) {
-            // Where there is no time for it now, the next log-in does it.
-            if let hash = try? await hasher.hash(password) { try await users.rehash(user, passwordHash: hash) }
+        if let password = Precis.password(password), hasher.shouldRehash(user.passwordHash, of: password) {
+            // Where that can't be done now, the next log-in does it.
+            if let hash = try? await hasher.hash(password) { try? await users.rehash(user, passwordHash: hash) }
         }
         return user
     }

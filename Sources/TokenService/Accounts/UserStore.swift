@@ -155,6 +155,9 @@ public struct UserStore: Sendable {
     /// Forgets a user and their sessions.
     func remove(id: String, by actor: AuditActor, at now: Instant) async throws {
         try await database.write { connection in
+            // A log-in that holds the row ends first, so that its session is among those that end.
+            try connection.execute(
+                "UPDATE users SET credential_version = credential_version + 1 WHERE id = $1", [.text(id)])
             _ = try SessionStore.end(.ofUser(id, except: nil), reason: .userRemoved, at: now, in: connection)
             try connection.execute("DELETE FROM sessions WHERE user_id = $1", [.text(id)])
             guard try connection.execute("DELETE FROM users WHERE id = $1", [.text(id)]) == 1 else { return }

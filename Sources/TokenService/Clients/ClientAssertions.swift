@@ -23,7 +23,7 @@ struct ClientAssertions: Sendable {
         guard let jws = try? JWS(compact: text), let claims = try? JWTClaims(json: jws.payload),
             let id = claims.issuer, claims.subject?.isSpelt(id) == true, named?.isSpelt(id) ?? true
         else { throw Self.refusal("not a JWT whose iss and sub are the client_id") }
-        guard let client = try await directory.client(id), client.hasSigned(jws) else {
+        guard let client = try await directory.client(id, where: { $0.hasSigned(jws) }) else {
             throw Self.refusal("not signed with a key of a client that is known")
         }
         // What follows is told to the client only.

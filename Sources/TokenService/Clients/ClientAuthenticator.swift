@@ -40,7 +40,7 @@ struct ClientAuthenticator: Sendable {
         let given = basic?.secret ?? secret ?? ""
         // Some libraries send the id of a public client with an empty password.
         if id.isSpelt(TokenIssuer.firstPartyClient), given.utf8.isEmpty { return .firstParty }
-        guard let client = try await directory.client(id), try client.hasSecret(given) else {
+        guard let client = try await directory.client(id, where: { try $0.hasSecret(given) }) else {
             throw APIError.invalidClient("the client is unknown, or its secret is wrong or missing")
         }
         return .client(client)

@@ -38,15 +38,27 @@ final class ClientDirectory: Sendable {
         self.now = now
     }
 
-    /// The client with an id; `nil` where there is none.
-    func client(_ id: String) async throws -> Client? {
+    /// The client with an id that shows who it is; `nil` where there is none. A credential that a client got a moment ago
+    /// counts at once.
+    ///
+    /// - Parameter isAuthentic: whether a client is the one that makes the request.
+    func client(_ id: String, where isAuthentic: (Client) throws -> Bool) async throws -> Client? {
+        guard let client = try await client(id) else { return nil }
+        if try isAuthentic(client) { return client }
+        guard let client = try await self.client(id, again: true), try isAuthentic(client) else { return nil }
+        return client
+    }
+
+    /// - Parameter again: to ask the database though it was asked a moment ago.
+    private func client(_ id: String, again: Bool = false) async throws -> Client? {
         // Whoever makes ids up, and thousands of combining marks, costs no query.
         guard id.utf8.count == 22, id.isASCII else { return nil }
         let instant = now()
         let (known, changes) = state.withLock { ($0.clients[id], $0.changes) }
-        if let known, instant >= known.readAt, instant - known.readAt < Self.freshness { return known.client }
+        if !again, let known, instant >= known.readAt, instant - known.readAt < Self.freshness { return known.client }
         guard let client = try await store.client(id: id) else {
-            forget(id)
+            // Ids that are made up mustn't keep others from being kept.
+            if known != nil { forget(id) }
             return nil
         }
         keep(client, readAt: instant, ifUnchangedSince: changes)
@@ -73,10 +85,14 @@ final class ClientDirectory: Sendable {
     /// - Returns: `nil` where the client is gone, or has other credentials only.
     func status(of client: Client) async throws -> StatusReference? {
         if let status = client.status { return status }
-        let changes = state.withLock { $0.changes }
+        let (instant, changes) = (now(), state.withLock { $0.changes })
         let assigned = try await store.assign(try await indexes.next(), to: client)
-        if let assigned { keep(assigned, readAt: now(), ifUnchangedSince: changes) }
-        return assigned?.status
+        guard let assigned else {
+            forget(client.id)
+            return nil
+        }
+        keep(assigned, readAt: instant, ifUnchangedSince: changes)
+        return assigned.status
     }
 
     /// Ends the tokens of a client that name a place.

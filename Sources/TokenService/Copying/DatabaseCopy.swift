@@ -49,6 +49,7 @@ public struct DatabaseCopy: Sendable {
     private func send(into pipe: RowPipe) async throws {
         do {
             try await source.read { connection in
+                try connection.takeTime()
                 var total = 0
                 for table in CopiedTable.all {
                     total += Int(
@@ -73,6 +74,7 @@ public struct DatabaseCopy: Sendable {
             guard pipe.begin() else {
                 throw ServiceError(.unavailable, "the connection to the target broke; nothing was copied")
             }
+            try connection.takeTime()
             for table in CopiedTable.all where !table.isSeeded {
                 guard try connection.query("SELECT 1 AS one FROM \(table.name) LIMIT 1").isEmpty else {
                     throw ServiceError(

@@ -97,6 +97,7 @@ extension SessionStore {
     public func endAll(audit: AuditRecord, at now: Instant) async throws -> Int {
         let idleSince = now - lifetimes.idle
         return try await database.write { connection in
+            try connection.takeTime()
             let live = try connection.query(
                 "SELECT COUNT(*) AS count FROM sessions WHERE ended_at IS NULL AND expires_at > $1 AND advanced_at > $2",
                 [.integer(now.microseconds), .integer(idleSince.microseconds)])

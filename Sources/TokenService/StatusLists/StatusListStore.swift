@@ -161,6 +161,8 @@ struct StatusListStore: Sendable {
     /// The lists there are, and the bits that were set after a change.
     func contents(after change: Int64) async throws -> Contents {
         try await database.read { connection in
+            // After many sessions were ended at once.
+            try connection.takeTime()
             let lists = try connection.query("SELECT id, size FROM status_lists").map {
                 (try $0.text("id"), Int(try $0.integer("size")))
             }
@@ -186,6 +188,7 @@ struct StatusListStore: Sendable {
         // Well beyond any lease that a node may still use.
         let unused = now - Self.leaseLifetime * 2
         try await database.write { connection in
+            try connection.takeTime()
             try connection.execute("DELETE FROM status_bits WHERE tokens_until <= $1", [.integer(expired.microseconds)])
             try connection.execute(
                 """

@@ -142,6 +142,17 @@ struct ClientSecretTests {
         #expect(try await status(service, job.id, job.secret) == .unauthorized)
     }
 
+    @Test("that is new counts at once, though the node knew the client from before")
+    func fresh() async throws {
+        let service = try await TestService()
+        let job = try await service.addClient()
+        #expect(try await status(service, job.id, job.secret) == .ok)
+        let second = try #require(
+            try await service.clients.rotate(job.client, publicKey: nil, immediately: false).secret)
+        #expect(try await status(service, job.id, second) == .ok)
+        #expect(try await status(service, job.id, job.secret) == .ok)
+    }
+
     @Test("gets its first token a moment after it was rotated, too")
     func early() async throws {
         let service = try await TestService()

@@ -1,3 +1,5 @@
+internal import JOSE
+
 /// A kind of hash that crypt(3) knows.
 struct CryptScheme: Sendable {
     let prefix: String
@@ -34,6 +36,16 @@ struct CryptScheme: Sendable {
     static func check(_ text: String) throws(PasswordHash.Refusal) {
         guard let scheme = table.first(where: { text.utf8.starts(with: $0.prefix.utf8) }) else { throw .unknownForm }
         try scheme.check(HashField.fields(of: text.utf8.dropFirst(scheme.prefix.utf8.count)))
+    }
+
+    /// Whether the hash is of all that a password has: of a longer one DES sees eight letters of seven bits, and bcrypt 72
+    /// bytes.
+    static func sees(all password: String, by text: String) -> Bool {
+        let bytes = password.utf8
+        if text.utf8.starts(with: "$2x$".utf8) { return bytes.count <= 72 && password.isASCII }
+        if text.utf8.starts(with: "$2".utf8) { return bytes.count <= 72 }
+        if text.utf8.first == UInt8(ascii: "$") || text.utf8.first == UInt8(ascii: "_") { return true }
+        return bytes.count <= 8 && password.isASCII
     }
 
     private static func require(

@@ -85,6 +85,11 @@ struct PasswordHash: Sendable {
         if case .argon2id(let hash) = kind { hash.cost == cost && hash.lanes == 1 } else { false }
     }
 
+    /// Whether it is the hash of the whole password: else another one may have it, too.
+    func sees(all password: String) -> Bool {
+        if case .crypt = kind { CryptScheme.sees(all: password, by: text) } else { true }
+    }
+
     /// A hash of this cost that no password has.
     static func decoy(cost: PasswordCost) -> PasswordHash {
         let zeros = String(repeating: "A", count: 43)

@@ -54,5 +54,11 @@ public final class PasswordHasher: Sendable {
     }
 
     /// Whether a stored hash should be made anew with today's cost.
-    func shouldRehash(_ hash: String) -> Bool { (try? PasswordHash(hash))?.isMade(at: cost) == false }
+    ///
+    /// - Parameter password: a prepared one that matches. Where the hash sees a part of it only, the rest may have been
+    ///   mistyped, and mustn't become part of the password.
+    func shouldRehash(_ hash: String, of password: String) -> Bool {
+        guard let hash = try? PasswordHash(hash) else { return false }
+        return !hash.isMade(at: cost) && hash.sees(all: password)
+    }
 }

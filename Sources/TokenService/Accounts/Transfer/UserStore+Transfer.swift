@@ -16,6 +16,7 @@ extension UserStore {
         let ids = try users.map { _ in Base64URL.encode(try randomBytes(16)) }
         let audit = AuditRecord(.userImport, by: actor, at: now)
         try await database.write { connection in
+            try connection.takeTime()
             for start in stride(from: 0, to: users.count, by: Self.batchSize) {
                 let batch = start..<min(start + Self.batchSize, users.count)
                 let added = try connection.execute(

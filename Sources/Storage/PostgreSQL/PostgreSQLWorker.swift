@@ -1,0 +1,128 @@
+internal import Foundation
+
+/// One connection, and the loop of its thread.
+final class PostgreSQLWorker: @unchecked Sendable {
+    private let url: String
+    private let queue: TransactionQueue
+    private let limits: String
+    /// How long the server may take to answer before it is given up.
+    private let patience: Duration
+    private var prepares: Bool
+    private var connection: PostgreSQLConnection?
+    private var backOff = BackOff()
+
+    /// How often a transaction is run before its failure is told.
+    private static let maximumAttempts = 6
+
+    init(url: String, options: PostgreSQLDatabase.Options, queue: TransactionQueue) {
+        self.url = url
+        self.queue = queue
+        prepares = options.preparesStatements
+        // SET LOCAL ends with the transaction, so that a pooler's next client isn't concerned.
+        patience = options.statementTimeout + .seconds(5)
+        limits = "; SET LOCAL statement_timeout = \(options.statementTimeout.components.seconds * 1000)"
+    }
+
+    func run() {
+        while let transaction = queue.next() { perform(transaction) }
+    }
+
+    private func perform(_ transaction: WaitingTransaction) {
+        for attempt in 1... {
+            do {
+                let answer = try transact(transaction)
+                answer()
+                return
+            } catch let error as PostgreSQLFailure {
+                let mayRetry = recover(from: error, transaction)
+                guard mayRetry, attempt < Self.maximumAttempts, ContinuousClock.now < transaction.deadline + .seconds(5)
+                else {
+                    transaction.fail(error.storageError)
+                    return
+                }
+                if error.isConflict { Thread.sleep(forTimeInterval: Double.random(in: 0...0.01) * Double(attempt)) }
+            } catch {
+                rollBack()
+                transaction.fail(error)
+                return
+            }
+        }
+    }
+
+    private static let beginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    /// What is acknowledged has to stay, though the role's default may be otherwise.
+    private static let beginWrite = """
+        BEGIN; SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
+        """
+
+    /// Runs a transaction once.
+    private func transact(_ transaction: WaitingTransaction) throws -> @Sendable () -> Void {
+        let connection = try connected()
+        connection.patience = patience
+        try connection.run((transaction.isWrite ? Self.beginWrite : Self.beginRead) + limits)
+        let answer = try transaction.run(connection)
+        do {
+            connection.patience = patience
+            guard try connection.run("COMMIT") == "COMMIT" else {
+                throw StorageError(.unexpected, "the transaction was rolled back: one of its statements had failed")
+            }
+        } catch let error as PostgreSQLFailure where error.isOfConnection {
+            self.connection = nil
+            // Nobody can tell: run again, it might be done twice.
+            throw StorageError(
+                .unavailable, "the connection to the database broke at the commit; whether it was done isn't known")
+        }
+        return answer
+    }
+
+    private func connected() throws -> PostgreSQLConnection {
+        if let connection, connection.isAlive { return connection }
+        connection = nil
+        try backOff.check()
+        do {
+            let fresh = try PostgreSQLConnection(url: url, prepares: prepares)
+            backOff = BackOff()
+            connection = fresh
+            return fresh
+        } catch let error as StorageError {
+            backOff.fail(error)
+            throw error
+        }
+    }
+
+    /// - Returns: whether the transaction may be run again.
+    private func recover(from error: PostgreSQLFailure, _ transaction: WaitingTransaction) -> Bool {
+        rollBack()
+        if error.isForgottenStatement, prepares {
+            prepares = false
+            connection = nil
+            return true
+        }
+        if error.isOfConnection || error.isReadOnly && transaction.isWrite {
+            connection = nil
+            return true
+        }
+        return error.isConflict
+    }
+
+    private func rollBack() {
+        guard let open = connection, open.isInTransaction else { return }
+        do { try open.run("ROLLBACK") } catch { connection = nil }
+    }
+}
+
+/// When to try again to connect: the next at once, then after a time that doubles.
+struct BackOff {
+    private var failures = 0
+    private var last: (error: StorageError, until: ContinuousClock.Instant)?
+
+    /// - Throws: the last failure, while another try has no sense.
+    func check() throws {
+        if let last, ContinuousClock.now < last.until { throw last.error }
+    }
+
+    mutating func fail(_ error: StorageError) {
+        failures += 1
+        last = (error, .now + .milliseconds(min(100 << min(failures, 5), 2000)))
+    }
+}
