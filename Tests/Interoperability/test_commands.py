@@ -367,7 +367,8 @@ def test_sigterm_waits_for_slow_log_ins(make_installation):
     installation.add_user("anna")
 
     def stop():
-        time.sleep(0.1)
+        # All have to be in by then, on a busy machine, too.
+        time.sleep(0.4)
         server.process.send_signal(signal.SIGTERM)
         return server.process.wait(PATIENCE)
 
