@@ -15,8 +15,9 @@ public enum DatabaseAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// A URL without its passwords.
     public static func masked(_ url: String) -> String {
-        url.replacing(/(:\/\/[^:@\/?]*):[^@\/]*@/) { "\($0.1):***@" }
-            .replacing(/([?&](?:ssl)?password=)[^&]*/) { "\($0.1)***" }
+        // Up to the last @, and names that are encoded, too: a password that ought to be encoded isn't shown either.
+        url.replacing(/(:\/\/[^:@\/?]*):.*@/) { "\($0.1):***@" }
+            .replacing(/([?&][^=&]*(?:password|%)[^=&]*=)[^&]*/) { "\($0.1)***" }
     }
 
     /// - Throws: ``StorageError`` `badAddress`.
@@ -27,7 +28,8 @@ public enum DatabaseAddress: Hashable, Sendable, CustomStringConvertible {
             guard PostgreSQLConnection.takes(url: text) else {
                 throw StorageError(
                     .badAddress,
-                    "not a URL that libpq takes; write it as postgres://USER@HOST:PORT/NAME?sslmode=verify-full")
+                    "not a URL that libpq takes; write it as postgres://USER@HOST:PORT/NAME?sslmode=verify-full, with / as %2F and @ as %40 in a password"
+                )
             }
             self = .postgreSQL(url: text)
         } else {

@@ -29,6 +29,7 @@ extension TokenServer {
         statusLists.withLock { $0 = lists }
         let verifiers = Verifiers(self, tokenIssuer, lists)
         let indexes = StatusIndexes(store: statusListStore, now: now, didLease: lists.add)
+        lists.didChangeHistory.withLock { $0 = { await indexes.giveUpBlocks() } }
         let sessions = Sessions(
             store: SessionStore(database: database, settings: settings), coder: try RefreshTokenCoder(secret: secret),
             issuer: tokenIssuer, indexes: indexes, statusLists: lists, audit: audit, now: now)

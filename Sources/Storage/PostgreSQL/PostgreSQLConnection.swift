@@ -43,12 +43,25 @@ final class PostgreSQLConnection: Connection {
     /// Whether libpq can read a URL.
     static func takes(url: String) -> Bool {
         guard let options = PQconninfoParse(url, nil) else { return false }
-        PQconninfoFree(options)
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let name = option.pointee.keyword {
+            let value = option.pointee.val.map { String(cString: $0) } ?? ""
+            switch String(cString: name) {
+            case "port":
+                let ports = value.split(separator: ",", omittingEmptySubsequences: false)
+                guard ports.allSatisfy({ $0.isEmpty || UInt16($0) != nil }) else { return false }
+            // The rest of a password that isn't encoded.
+            case "dbname", "host": guard !value.contains("@") else { return false }
+            default: break
+            }
+            option += 1
+        }
         return true
     }
 
-    /// How long the server may take to answer a statement; `nil` for as long as it likes.
-    var patience: Duration?
+    /// How long the server may take to answer a statement.
+    var patience = Duration.seconds(15)
     private var isGivenUp = false
 
     /// Whether the server still answers, as far as is known.
@@ -83,7 +96,7 @@ final class PostgreSQLConnection: Connection {
 
     func takeTime() throws {
         try run("SET LOCAL statement_timeout = 0")
-        patience = nil
+        patience = .seconds(600)
     }
 
     func announceChange() throws {
@@ -134,14 +147,14 @@ final class PostgreSQLConnection: Connection {
     /// - Throws: ``PostgreSQLFailure``; where the server says nothing for too long, as where the connection is gone.
     private func answer(_ wasSent: Int32) throws -> PostgreSQLResult {
         guard wasSent == 1 else { throw failure(PostgreSQLResult(nil)) }
-        let deadline = patience.map { ContinuousClock.now + $0 }
+        let deadline = ContinuousClock.now + patience
         var last = PostgreSQLResult(nil)
         while true {
             while PQisBusy(handle) == 1 {
                 var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
                 poll(&descriptor, 1, 1000)
                 guard PQconsumeInput(handle) == 1 else { throw failure(PostgreSQLResult(nil)) }
-                if let deadline, ContinuousClock.now >= deadline {
+                if ContinuousClock.now >= deadline {
                     isGivenUp = true
                     throw PostgreSQLFailure(state: "", message: "the server doesn't answer")
                 }

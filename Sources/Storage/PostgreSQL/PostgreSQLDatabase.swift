@@ -20,7 +20,7 @@ public final class PostgreSQLDatabase: Database {
         /// How long a transaction may wait for a connection.
         public var queueTimeout = Duration.seconds(5)
         /// How long a statement may take.
-        public var statementTimeout = Duration.seconds(10)
+        public var statementTimeout = Duration.seconds(5)
         /// How many transactions may wait.
         public var queueLimit = 4096
 

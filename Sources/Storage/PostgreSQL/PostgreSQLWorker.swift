@@ -8,7 +8,9 @@ final class PostgreSQLWorker: @unchecked Sendable {
     /// How long the server may take to answer before it is given up.
     private let patience: Duration
     private var prepares: Bool
-    private var connection: PostgreSQLConnection?
+    private var connection: PostgreSQLConnection? {
+        didSet { queue.count((connection == nil ? 0 : 1) - (oldValue == nil ? 0 : 1)) }
+    }
     private var backOff = BackOff()
 
     /// How often a transaction is run before its failure is told.
@@ -19,7 +21,7 @@ final class PostgreSQLWorker: @unchecked Sendable {
         self.queue = queue
         prepares = options.preparesStatements
         // SET LOCAL ends with the transaction, so that a pooler's next client isn't concerned.
-        patience = options.statementTimeout + .seconds(5)
+        patience = options.statementTimeout + .seconds(1)
         limits = "; SET LOCAL statement_timeout = \(options.statementTimeout.components.seconds * 1000)"
     }
 
@@ -41,6 +43,10 @@ final class PostgreSQLWorker: @unchecked Sendable {
                     return
                 }
                 if error.isConflict { Thread.sleep(forTimeInterval: Double.random(in: 0...0.01) * Double(attempt)) }
+            } catch let error as NoConnection {
+                // Whose connection is there does it; this one stands back until it may try again.
+                guard queue.takeBack(transaction) else { return transaction.fail(error.reason) }
+                return Thread.sleep(forTimeInterval: min(backOff.remaining, 0.5))
             } catch {
                 rollBack()
                 transaction.fail(error)
@@ -57,7 +63,8 @@ final class PostgreSQLWorker: @unchecked Sendable {
 
     /// Runs a transaction once.
     private func transact(_ transaction: WaitingTransaction) throws -> @Sendable () -> Void {
-        let connection = try connected()
+        let connection: PostgreSQLConnection
+        do { connection = try connected() } catch let error as StorageError { throw NoConnection(reason: error) }
         connection.patience = patience
         try connection.run((transaction.isWrite ? Self.beginWrite : Self.beginRead) + limits)
         let answer = try transaction.run(connection)
@@ -73,6 +80,10 @@ final class PostgreSQLWorker: @unchecked Sendable {
                 .unavailable, "the connection to the database broke at the commit; whether it was done isn't known")
         }
         return answer
+    }
+
+    private struct NoConnection: Error {
+        let reason: StorageError
     }
 
     private func connected() throws -> PostgreSQLConnection {
@@ -119,6 +130,12 @@ struct BackOff {
     /// - Throws: the last failure, while another try has no sense.
     func check() throws {
         if let last, ContinuousClock.now < last.until { throw last.error }
+    }
+
+    /// How long another try has no sense, in seconds.
+    var remaining: Double {
+        guard let last, last.until > .now else { return 0 }
+        return (last.until - .now) / .seconds(1)
     }
 
     mutating func fail(_ error: StorageError) {

@@ -14,6 +14,7 @@ final class TransactionQueue: @unchecked Sendable {
     private let condition = NSCondition()
     private var waiting: ArraySlice<WaitingTransaction> = []
     private var isClosed = false
+    private var connections = 0
     private let limit: Int
 
     init(limit: Int) { self.limit = limit }
@@ -45,6 +46,21 @@ final class TransactionQueue: @unchecked Sendable {
             return waiting.popFirst()
         }
     }
+
+    /// Takes back one that a connection can't do, where others can.
+    ///
+    /// - Returns: whether there are others.
+    func takeBack(_ transaction: WaitingTransaction) -> Bool {
+        locked {
+            guard connections > 0, !isClosed, ContinuousClock.now < transaction.deadline else { return false }
+            waiting = [transaction] + waiting
+            condition.signal()
+            return true
+        }
+    }
+
+    /// Counts the connections that are there.
+    func count(_ change: Int) { locked { connections += change } }
 
     func failExpired() {
         let now = ContinuousClock.now

@@ -168,7 +168,8 @@ private struct SettingReader {
     func optional<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) throws -> Value? {
         guard let value = values.all.first(where: { $0.name == name }), let text = value.text else { return nil }
         guard let parsed = parse(text) else {
-            throw ServiceError(.configuration, "\(name): \"\(text)\" (from \(value.origin)) isn't \(expected)")
+            throw ServiceError(
+                .configuration, "\(name): \"\(value.masked ?? "")\" (from \(value.origin)) isn't \(expected)")
         }
         return parsed
     }

@@ -59,6 +59,9 @@ actor StatusIndexes {
         needsNewList = true
     }
 
+    /// The blocks aren't the database's any more.
+    func giveUpBlocks() { blocks = [] }
+
     /// Leases a block; who comes while one is under way waits for that.
     private func fill() async throws {
         let task =

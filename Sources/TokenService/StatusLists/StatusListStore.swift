@@ -156,13 +156,22 @@ struct StatusListStore: Sendable {
         let bits: [StatusBit]
         /// The last change.
         let change: Int64
+        /// The history of the database's that they are of.
+        let timeline: String?
+        /// Whether that is another one than before: a replica took over that may have been behind.
+        let isNewHistory: Bool
     }
 
     /// The lists there are, and the bits that were set after a change.
-    func contents(after change: Int64) async throws -> Contents {
+    ///
+    /// - Parameter timeline: of the contents before. In another history changes may have the numbers of lost ones, so that
+    ///   all are read.
+    func contents(after change: Int64, timeline known: String?) async throws -> Contents {
         try await database.read { connection in
-            // After many sessions were ended at once.
-            try connection.takeTime()
+            let timeline = try connection.timeline
+            let isNewHistory = known != nil && timeline != known
+            let change = isNewHistory ? 0 : change
+            if change == 0 { try connection.takeTime() }
             let lists = try connection.query("SELECT id, size FROM status_lists").map {
                 (try $0.text("id"), Int(try $0.integer("size")))
             }
@@ -175,7 +184,21 @@ struct StatusListStore: Sendable {
                     // A database that went back in time has other changes under the same numbers.
                     [.integer(latest < change ? 0 : change)])
             return Contents(
-                lists: Dictionary(uniqueKeysWithValues: lists), bits: try bits.map(StatusBit.init), change: latest)
+                lists: Dictionary(uniqueKeysWithValues: lists), bits: try bits.map(StatusBit.init), change: latest,
+                timeline: timeline, isNewHistory: isNewHistory)
+        }
+    }
+
+    /// Stores lists again that the database has lost, with no place to lease: sessions that it knows may name some.
+    func restore(_ lists: [String: Int], at now: Instant) async throws {
+        try await database.write { connection in
+            for (id, size) in lists {
+                try connection.execute(
+                    """
+                    INSERT INTO status_lists (id, size, used, leased, created_at, leased_at)
+                    VALUES ($1, $2, $3, $2, $4, $4) ON CONFLICT (id) DO NOTHING
+                    """, [.text(id), .integer(Int64(size)), .bytes([]), .integer(now.microseconds)])
+            }
         }
     }
 

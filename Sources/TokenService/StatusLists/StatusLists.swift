@@ -18,6 +18,8 @@ final class StatusLists: Sendable {
     private let clockLeeway: Duration
     private let now: @Sendable () -> Instant
     private let state = Locked(State())
+    /// Is told when the database has another history: places that were leased in the one before are lost.
+    let didChangeHistory = Locked<(@Sendable () async -> Void)?>(nil)
     /// Held while a document is built, so that one is.
     private let building = Locked(())
 
@@ -27,6 +29,10 @@ final class StatusLists: Sendable {
         var seenAt: Instant?
         /// When a list that isn't known was last looked for.
         var lookedAt: Instant?
+        /// The look that hasn't begun yet.
+        var nextLook: Task<Void, any Error>?
+        /// The history of the database's that was seen.
+        var timeline: String?
         /// The last change that was seen.
         var change: Int64 = 0
         /// When all bits were read last.
@@ -83,18 +89,25 @@ final class StatusLists: Sendable {
     /// Asks the database once what changed.
     func refresh() async throws {
         let instant = now()
-        let (change, isWhole) = state.withLock { state in
+        let (change, isWhole, timeline) = state.withLock { state in
             // Now and then all is read: a database that failed over may have lost changes and numbered others like them.
             let isWhole = instant < state.readAt || instant >= state.readAt + Self.wholeInterval
-            return (isWhole ? 0 : state.change, isWhole)
+            return (isWhole ? 0 : state.change, isWhole, state.timeline)
         }
-        let contents = try await store.contents(after: change)
+        let contents = try await store.contents(after: change, timeline: timeline)
+        if contents.isNewHistory {
+            // What is handed out from now on, others have to know.
+            await didChangeHistory.withLock { $0 }?()
+            let known = state.withLock { $0.lists.mapValues(\.statuses.count) }
+            try await store.restore(known.filter { contents.lists[$0.key] == nil }, at: instant)
+        }
         state.withLock { state in
             for (id, size) in contents.lists { Self.add(id, size: size, at: instant, in: &state) }
         }
         set(contents.bits)
         state.withLock { state in
             state.seenAt = instant
+            state.timeline = contents.timeline
             state.change = contents.change
             if isWhole { state.readAt = instant }
         }
@@ -194,15 +207,25 @@ final class StatusLists: Sendable {
         return try building.withLock { _ in try current(id, keyID: keyID) ?? build(id) }
     }
 
-    /// Looks for a list that another node began; made-up ids cost one look in a tenth of a second at the most.
+    /// Looks for a list that another node began; however many ids are made up, there is one look in a tenth of a second at
+    /// the most. Who comes while one is under way waits for the next: the list may have been begun since.
     private func refreshForUnknownList() async throws {
-        let instant = now()
-        let isDue = state.withLock { state in
-            if let last = state.lookedAt, instant >= last, instant - last < Self.lookInterval { return false }
-            state.lookedAt = instant
-            return true
+        let look = state.withLock { state in
+            if let next = state.nextLook { return next }
+            let instant = now()
+            let pause = state.lookedAt.map { min(max($0 + Self.lookInterval - instant, .zero), Self.lookInterval) }
+            let look = Task {
+                if let pause, pause > .zero { try await Task.sleep(for: pause) }
+                self.state.withLock {
+                    $0.nextLook = nil
+                    $0.lookedAt = self.now()
+                }
+                try await self.refresh()
+            }
+            state.nextLook = look
+            return look
         }
-        if isDue { try await refresh() }
+        try await look.value
     }
 
     /// The document that is there, as long as it needn't be built anew; `nil` where it does.
