@@ -24,7 +24,7 @@ public struct SessionStore: Sendable {
         let seedHash = try token.seedHash
         let expiresAt = now + lifetimes.total
         return try await database.write { connection in
-            // Holds the user's row to the commit: a password that is changed meanwhile ends this session, too.
+            // Locks the row until this transaction ends: a password that is changed meanwhile ends this session, too.
             let isUnchanged = try connection.execute(
                 """
                 UPDATE users SET credential_version = credential_version
