@@ -28,8 +28,8 @@ public enum DatabaseAddress: Hashable, Sendable, CustomStringConvertible {
             guard PostgreSQLConnection.takes(url: text) else {
                 throw StorageError(
                     .badAddress,
-                    "not a URL that libpq takes; write it as postgres://USER@HOST:PORT/NAME?sslmode=verify-full, with / as %2F and @ as %40 in a password"
-                )
+                    "not a URL that libpq takes; write it as postgres://USER@HOST:PORT/NAME?sslmode=verify-full, with / as "
+                        + "%2F and @ as %40 in a password")
             }
             self = .postgreSQL(url: text)
         } else {

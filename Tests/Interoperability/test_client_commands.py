@@ -11,36 +11,16 @@ import time
 
 import pytest
 import tokens
+from machine_clients import BAR, client, installation, shared_server  # noqa: F401 (fixtures)
 from oauth import (
     TOKEN, Client, KeyClient, ask, assert_unauthenticated, introspection, is_accepted, new_key, revoke, token, written)
-from service import FAILED, USAGE, Installation, at_once, eventually
+from service import FAILED, USAGE, at_once, eventually
 from status_lists import CachingVerifier, me_accepts, says_ended
-
-STATUS_TTL = 2
-#: From an ending to the refusal by whoever keeps a status list for as long as it may.
-BAR = STATUS_TTL + 2
 
 FIELDS = {
     "client_id", "name", "authentication", "scope", "audiences", "algorithm", "access_token_lifetime", "may",
     "created_at", "last_rotated_at", "rotating",
 }
-
-
-@pytest.fixture(scope="module")
-def shared_server(tmp_path_factory):
-    installation = Installation(tmp_path_factory.mktemp("service"), status_ttl=f"{STATUS_TTL}s")
-    yield installation.serve()
-    installation.close()
-
-
-@pytest.fixture
-def installation(shared_server):
-    return shared_server.installation
-
-
-@pytest.fixture
-def client(request, installation):
-    return Client(installation, request.node.name, "--scope", "read")
 
 
 def listed(client):

@@ -7,33 +7,13 @@ import time
 
 import pytest
 import tokens
+from machine_clients import BAR, STATUS_TTL, client, installation, shared_server  # noqa: F401 (fixtures)
 from oauth import (
     ENDPOINTS, LEAST, TOKEN, Client, KeyClient, ask, assert_refused, assert_unauthenticated, introspection, is_accepted,
     revoke, token, token_response)
-from service import FAILED, QUICK_ROTATION, Installation, at_once, eventually
+from service import FAILED, QUICK_ROTATION, at_once, eventually
 from status_lists import CachingVerifier, me_accepts, reference, says_ended
 from verifiers import Joserfc, PyJWT
-
-STATUS_TTL = 2
-#: From an ending to the refusal by whoever keeps a status list for as long as it may.
-BAR = STATUS_TTL + 2
-
-
-@pytest.fixture(scope="module")
-def shared_server(tmp_path_factory):
-    installation = Installation(tmp_path_factory.mktemp("service"), status_ttl=f"{STATUS_TTL}s")
-    yield installation.serve()
-    installation.close()
-
-
-@pytest.fixture
-def installation(shared_server):
-    return shared_server.installation
-
-
-@pytest.fixture
-def client(request, installation):
-    return Client(installation, request.node.name, "--scope", "read")
 
 
 # MARK: Tokens

@@ -6,15 +6,12 @@ import types
 import jwt
 import pytest
 import tokens
+from machine_clients import BAR, STATUS_TTL
 from oauth import (
     ACCESS_TOKEN, FIRST_PARTY, JWT, TOKEN, Client, KeyClient, ask, assert_refused, assert_unauthenticated, exchange,
     exchanged, granted, introspection, revoke, token)
 from service import PASSWORD, Installation, answered, assert_error, at_once, eventually
 from status_lists import CachingVerifier, me_accepts, reference, says_ended
-
-STATUS_TTL = 2
-#: From an ending to the refusal by whoever keeps a status list for as long as it may.
-BAR = STATUS_TTL + 2
 
 ORDERS, STOCK, LEDGER = ("https://orders.example", "https://stock.example", "https://ledger.example")
 

@@ -60,8 +60,13 @@ public struct DatabaseKeyStore: KeyStore {
     }
 
     public func texts() async throws -> [String] {
-        try await database.read { connection in
-            try connection.query("SELECT file FROM keys ORDER BY id").map { try $0.text("file") }
+        try await database.read { [sealer] connection in
+            if let damaged = try Self.load(connection, sealer).damaged.first {
+                throw KeyServiceError(.storage, "mend it or delete its row first: \(damaged)")
+            }
+            return try connection.query("SELECT file FROM keys ORDER BY id").map { row in
+                try sealer.text(sealer.read(row.text("file")))
+            }
         }
     }
 

@@ -9,6 +9,7 @@ internal import Foundation
 public final class PostgreSQLDatabase: Database {
     private let url: String
     private let queue: TransactionQueue
+    private let queueTimeout: Duration
     private let watch: Task<Void, Never>
 
     /// How the driver behaves.
@@ -49,8 +50,6 @@ public final class PostgreSQLDatabase: Database {
         }
         queueTimeout = options.queueTimeout
     }
-
-    private let queueTimeout: Duration
 
     deinit {
         watch.cancel()

@@ -3,12 +3,13 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import JOSE
 
-/// `/openapi.json` and `/docs`: what the service says of itself, made once.
+/// `/openapi.json` and `/docs`: what the service says of itself.
 struct Documentation: Sendable {
     /// The OpenAPI document of an issuer.
-    let document: JSONObject
-    private let json: Published
-    private let page: Published
+    let json: [UInt8]
+    private let document: Published
+    /// Made when somebody asks for it: that takes as long as all else of a start.
+    private let page = Locked<Published?>(nil)
     private let maxAge: Duration
 
     private struct Published: Sendable {
@@ -28,26 +29,33 @@ struct Documentation: Sendable {
 
     /// - Parameter maxAge: how long both may be kept.
     init(issuer: String, maxAge: Duration) throws {
-        var document = try JSONObject(json: PackageResources.openapi_json)
-        document["servers"] = [["url": .string(TokenIssuer.url("", issuer: issuer))]]
-        self.document = document
+        let servers: JSONValue = [["url": .string(TokenIssuer.url("", issuer: issuer))]]
+        // The document is an object, of which this becomes the first member.
+        json = Array("{\"servers\":\(servers.jsonText),".utf8) + PackageResources.openapi_json.dropFirst()
+        document = try Published(json, type: "application/json")
         self.maxAge = maxAge
-        json = try Published(document.json, type: "application/json")
-        var page = try Published(
-            Array(DocumentationPage(document).html.utf8), type: "text/html; charset=utf-8")
-        page.more = [
-            .contentSecurityPolicy: "default-src 'none'; style-src 'sha256-\(try DocumentationPage.styleHash)'; "
-                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            .xContentTypeOptions: "nosniff",
-        ]
-        self.page = page
     }
 
     var routes: [Route] {
         [
-            Route(.get, "/openapi.json") { request, _ in response(json, request) },
-            Route(.get, Self.pagePath) { request, _ in response(page, request) },
+            Route(.get, "/openapi.json") { request, _ in response(document, request) },
+            Route(.get, Self.pagePath) { request, _ in response(try madePage(), request) },
         ]
+    }
+
+    private func madePage() throws -> Published {
+        try page.withLock { made in
+            if let made { return made }
+            let html = DocumentationPage(try JSONObject(json: json)).html
+            var page = try Published(Array(html.utf8), type: "text/html; charset=utf-8")
+            page.more = [
+                .contentSecurityPolicy: "default-src 'none'; style-src 'sha256-\(try DocumentationPage.styleHash)'; "
+                    + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                .xContentTypeOptions: "nosniff",
+            ]
+            made = page
+            return page
+        }
     }
 
     private func response(_ published: Published, _ request: Request) -> Response {

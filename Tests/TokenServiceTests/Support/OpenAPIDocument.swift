@@ -9,7 +9,9 @@ struct OpenAPIDocument {
 
     static let shared = try! OpenAPIDocument()
 
-    init() throws { members = try Documentation(issuer: TestService.url, maxAge: .seconds(300)).document }
+    init() throws {
+        members = try JSONObject(json: Documentation(issuer: TestService.url, maxAge: .seconds(300)).json)
+    }
 
     /// What is there: `GET /auth/me`.
     var operations: Set<String> {
