@@ -115,11 +115,14 @@ let package = Package(
                 "HummingbirdTokenVerifier", "TokenVerifier", .product(name: "Hummingbird", package: "hummingbird"),
             ],
             path: "Examples/hummingbird", exclude: ["README.md"], swiftSettings: settings),
+        .target(name: "TestSupport", dependencies: ["Storage"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "JOSETests", dependencies: ["JOSE"], swiftSettings: settings),
-        .testTarget(name: "StorageTests", dependencies: ["Storage"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "KeyServiceTests",
-            dependencies: ["JOSE", "KeyService", "Storage", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "JOSE", "KeyService", "Storage", "TestSupport", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings),
         .testTarget(name: "TokenAttacksTests", dependencies: ["JOSE", "TokenAttacks"], swiftSettings: settings),
         .testTarget(
@@ -129,7 +132,8 @@ let package = Package(
         .testTarget(
             name: "TokenServiceTests",
             dependencies: [
-                "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenService", "TokenServiceCommand", "TokenVerifier",
+                "JOSE", "KeyService", "Storage", "TestSupport", "TokenAttacks", "TokenService", "TokenServiceCommand",
+                "TokenVerifier",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),

@@ -22,5 +22,13 @@ public struct KeyServiceError: Error, Hashable, Sendable, CustomStringConvertibl
         self.reason = reason
     }
 
+    /// Some keys were encrypted anew, and some couldn't be.
+    init(reencrypted count: Int, damaged: [DamagedKey]) {
+        self.init(
+            .storage,
+            "encrypted \(count) private keys anew, but not all, so keep every line of the master secret: "
+                + damaged.map(\.description).joined(separator: "; "))
+    }
+
     public var description: String { reason }
 }

@@ -1,3 +1,4 @@
+internal import KeyService
 public import Storage
 
 /// The history of the service's tables.
@@ -61,7 +62,7 @@ public enum Schema {
                 """,
                 "CREATE INDEX status_bits_by_change ON status_bits (change)",
                 "CREATE INDEX status_bits_by_expiry ON status_bits (tokens_until)",
-                // One row: how often bits were set. Who sets some holds it to the commit, so that numbers are in its order.
+                // One row: how often bits were set. Who sets some locks it until the transaction ends: numbers are in that order.
                 "CREATE TABLE status_changes (id BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
                 "INSERT INTO status_changes (id, number) VALUES (1, 0)",
                 "ALTER TABLE sessions ADD COLUMN status_list TEXT NOT NULL DEFAULT ''",
@@ -137,13 +138,9 @@ public enum Schema {
             ]),
         Migration(
             version: 4, name: "keys",
-            statements: [
-                "CREATE TABLE keys (id TEXT PRIMARY KEY, file TEXT NOT NULL)",
-                // One row: how often keys were changed.
-                "CREATE TABLE key_changes (id BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
-                "INSERT INTO key_changes (id, number) VALUES (1, 0)",
+            statements: DatabaseKeyStore.tables + [
                 // The history of the server's that places were leased in last.
-                "ALTER TABLE status_changes ADD COLUMN timeline TEXT",
+                "ALTER TABLE status_changes ADD COLUMN timeline TEXT"
             ]),
     ]
 }

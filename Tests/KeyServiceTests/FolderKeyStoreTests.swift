@@ -15,23 +15,6 @@ func withKeyFolder(
     }
 }
 
-extension FolderKeyStore {
-    @discardableResult
-    func start(_ schedule: KeySchedule = .test, at now: Instant) async throws -> [KeyChange] {
-        try await change { contents in
-            let changes = try KeyPlanner(schedule: schedule).start(contents, at: now)
-            return (changes, changes)
-        }
-    }
-
-    @discardableResult
-    func rotate(_ schedule: KeySchedule = .test, immediately: Bool = false, at now: Instant) async throws -> KeyRecord {
-        let administration = KeyAdministration(store: self, planner: KeyPlanner(schedule: schedule), now: { now })
-        let outcome = try await administration.rotate(nil, immediately: immediately, dryRun: false)
-        return try #require(outcome.changes.first?.record)
-    }
-}
-
 func fileNames(in folder: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
 }
@@ -69,97 +52,6 @@ struct FolderKeyStoreTests {
             try await store.start(at: at(0))
             #expect(try permissions(of: path) == 0o700)
             for name in try fileNames(in: path) { #expect(try permissions(of: path + "/" + name) == 0o600) }
-        }
-    }
-
-    @Test("gives records back as they were stored")
-    func roundTrip() async throws {
-        try await withKeyFolder { store, _ in
-            let planner = KeyPlanner(schedule: .test)
-            let key = try PrivateKey.generate(for: .rs256).publicKey
-            try await store.change { contents in
-                (
-                    [
-                        try planner.importingVerifyOnly(
-                            JWK(key), keyID: KeyID("../old key/ü"), until: at(9000), contents, at: at(1))
-                    ], ()
-                )
-            }
-            let before = try await store.contents().records
-            let first = try #require(before.first { $0.algorithm == .es256 })
-            let changes = try planner.revocation(
-                of: first.keyID, reason: "found\nin a \"log\"", await store.contents(), at: at(50))
-            try await store.change { _ in (changes, ()) }
-            let contents = try await store.contents()
-            #expect(contents.damaged.isEmpty)
-            #expect(!contents.isNew)
-            let expected = before.applying(changes)
-            #expect(contents.records.count == expected.count)
-            for record in contents.records {
-                let other = try #require(expected.first { $0.keyID == record.keyID })
-                #expect(try record.members == other.members)
-                #expect(record.thumbprint == other.thumbprint)
-                #expect(record.hasPrivateKey == other.hasPrivateKey)
-            }
-        }
-    }
-
-    @Test("gives a private half that signs for the public one, until it is erased")
-    func privateKey() async throws {
-        try await withKeyFolder { store, path in
-            let record = try #require(try await store.contents().records.first)
-            let key = try await store.privateKey(of: record)
-            let signature = try key.signature(of: [1, 2, 3], algorithm: .es256)
-            #expect(try record.publicKey.isValidSignature(signature, of: [1, 2, 3], algorithm: .es256))
-            try await store.change { _ in ([.erasePrivateKey(record)], ()) }
-            #expect(try await store.contents().records.map(\.hasPrivateKey) == [false])
-            #expect(try !String(contentsOfFile: keyFiles(in: path)[0], encoding: .utf8).contains("PRIVATE"))
-            await #expect(throws: KeyServiceError.self) { try await store.privateKey(of: record) }
-        }
-    }
-
-    @Test("forgets a key that is removed")
-    func remove() async throws {
-        try await withKeyFolder { store, path in
-            let record = try await store.rotate(at: at(1))
-            try await store.change { _ in ([.remove(record)], ()) }
-            #expect(try keyFiles(in: path).count == 1)
-            #expect(try await store.contents().records.count == 1)
-        }
-    }
-
-    @Test("has another version after each change, and only then")
-    func version() async throws {
-        try await withKeyFolder { store, path in
-            var versions = [try await store.version()]
-            #expect(try await store.version() == versions[0])
-            _ = try await store.contents()
-            try await store.change { _ in ([], ()) }
-            try Data("a".utf8).write(to: URL(fileURLWithPath: path + "/README.md"))
-            #expect(try await store.version() == versions[0])
-            let second = try await store.rotate(at: at(1))
-            versions.append(try await store.version())
-            for change in [KeyChange.update(second), .erasePrivateKey(second), .remove(second)] {
-                try await store.change { _ in ([change], ()) }
-                versions.append(try await store.version())
-            }
-            _ = try await store.reencrypt()
-            versions.append(try await store.version())
-            #expect(Set(versions.dropLast(2)).count == 4)
-            #expect(versions.last != versions.dropLast().last)
-        }
-    }
-
-    @Test("changes nothing where the decision fails")
-    func refusal() async throws {
-        try await withKeyFolder { store, _ in
-            let version = try await store.version()
-            let error = await #expect(throws: KeyServiceError.self) {
-                try await store.change { _ -> ([KeyChange], Void) in throw KeyServiceError(.refused, "no") }
-            }
-            #expect(error?.code == .refused)
-            let after = try await store.version()
-            #expect(after == version)
         }
     }
 

@@ -6,9 +6,9 @@ import Testing
 @Suite("What an operator asks of the keys")
 struct KeyAdministrationTests {
     private static func withKeys(
-        _ body: (KeyAdministration, FolderKeyStore, TestClock) async throws -> Void
+        _ place: KeyPlace, _ body: (KeyAdministration, any KeyStore, TestClock) async throws -> Void
     ) async throws {
-        try await withKeyFolder { store, _ in
+        try await place.started { store, _ in
             let clock = TestClock(at(1000))
             let administration = KeyAdministration(
                 store: store, planner: KeyPlanner(schedule: .test), now: { clock.now })
@@ -16,9 +16,9 @@ struct KeyAdministrationTests {
         }
     }
 
-    @Test("is shown and not done by a dry run", arguments: [true, false])
-    func dryRun(_ immediately: Bool) async throws {
-        try await Self.withKeys { administration, store, _ in
+    @Test("is shown and not done by a dry run", arguments: KeyPlace.allCases, [true, false])
+    func dryRun(_ place: KeyPlace, _ immediately: Bool) async throws {
+        try await Self.withKeys(place) { administration, store, _ in
             let version = try await store.version()
             let outcome = try await administration.rotate(nil, immediately: immediately, dryRun: true)
             #expect(outcome.newKeys.map(\.activatesAt) == [at(immediately ? 1000 : 4600)])
@@ -27,9 +27,9 @@ struct KeyAdministrationTests {
         }
     }
 
-    @Test("names the new key of a rotation and the one that it takes over from")
-    func concerned() async throws {
-        try await Self.withKeys { administration, store, clock in
+    @Test("names the new key of a rotation and the one that it takes over from", arguments: KeyPlace.allCases)
+    func concerned(_ place: KeyPlace) async throws {
+        try await Self.withKeys(place) { administration, store, clock in
             let first = try #require(try await administration.list().ring.records.first)
             let second = try await administration.rotate(nil, immediately: false, dryRun: false)
             #expect(Set(second.concerned.map(\.keyID)) == Set([first.keyID] + second.newKeys.map(\.keyID)))
@@ -41,9 +41,9 @@ struct KeyAdministrationTests {
         }
     }
 
-    @Test("is refused without any trace where it can't be")
-    func refused() async throws {
-        try await Self.withKeys { administration, store, _ in
+    @Test("is refused without any trace where it can't be", arguments: KeyPlace.allCases)
+    func refused(_ place: KeyPlace) async throws {
+        try await Self.withKeys(place) { administration, store, _ in
             let version = try await store.version()
             await #expect(throws: KeyServiceError.self) {
                 try await administration.rotate(.rs256, immediately: true, dryRun: false)
@@ -55,9 +55,9 @@ struct KeyAdministrationTests {
         }
     }
 
-    @Test("goes from an import over a revocation to pruning")
-    func wholeLife() async throws {
-        try await Self.withKeys { administration, store, clock in
+    @Test("goes from an import over a revocation to pruning", arguments: KeyPlace.allCases)
+    func wholeLife(_ place: KeyPlace) async throws {
+        try await Self.withKeys(place) { administration, store, clock in
             let key = try PrivateKey.generate(for: .es256)
             let imported = try #require(
                 try await administration.importKey(JWK(key), activateAt: at(2000)).newKeys.first)

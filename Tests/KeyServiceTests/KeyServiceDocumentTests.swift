@@ -1,4 +1,3 @@
-import Foundation
 import JOSE
 import Logging
 import Testing
@@ -8,23 +7,24 @@ import Testing
 @Suite("What a key service publishes, and what it bears")
 struct KeyServiceDocumentTests {
     private static func withService(
-        _ schedule: KeySchedule = .test,
-        _ body: (_ service: KeyService, _ store: FolderKeyStore, TestClock, TestLog, _ path: String) async throws ->
-            Void
+        _ place: KeyPlace, _ schedule: KeySchedule = .test,
+        _ body: (
+            _ service: KeyService, _ store: any KeyStore, TestClock, TestLog, OpenPlace
+        ) async throws -> Void
     ) async throws {
-        try await withKeyFolder(schedule) { store, path in
+        try await place.started(schedule) { store, place in
             let clock = TestClock(at(0))
             let log = TestLog()
             let service = try await KeyService(
-                store: FolderKeyStore(path: path, secret: .test("a")), planner: KeyPlanner(schedule: schedule),
-                now: { clock.now }, logger: log.logger)
-            try await body(service, store, clock, log, path)
+                store: place.store(.test("a")), planner: KeyPlanner(schedule: schedule), now: { clock.now },
+                logger: log.logger)
+            try await body(service, store, clock, log, place)
         }
     }
 
-    @Test("has the public members only")
-    func publicMembers() async throws {
-        try await Self.withService(.test { $0.algorithms = [.es256, .rs256, .edDSA] }) { service, _, _, _, _ in
+    @Test("has the public members only", arguments: KeyPlace.allCases)
+    func publicMembers(_ place: KeyPlace) async throws {
+        try await Self.withService(place, .test { $0.algorithms = [.es256, .rs256, .edDSA] }) { service, _, _, _, _ in
             let document = try JSONObject(json: try service.current().jwks)
             #expect(document.members.map(\.name) == ["keys"])
             let keys = try #require(document["keys"]?.array).compactMap(\.object)
@@ -42,9 +42,9 @@ struct KeyServiceDocumentTests {
         }
     }
 
-    @Test("stays the same byte for byte until a key comes or goes")
-    func stable() async throws {
-        try await Self.withService { service, store, clock, _, _ in
+    @Test("stays the same byte for byte until a key comes or goes", arguments: KeyPlace.allCases)
+    func stable(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { service, store, clock, _, _ in
             let first = try service.current()
             #expect(first.entityTag.wholeMatch(of: /"[A-Za-z0-9_-]+"/) != nil)
             for second: Int64 in [1, 3600, 86_400] {
@@ -71,9 +71,9 @@ struct KeyServiceDocumentTests {
         }
     }
 
-    @Test("is the same on every node")
-    func nodes() async throws {
-        try await Self.withService(.test { $0.algorithms = [.es256, .es384, .edDSA] }) {
+    @Test("is the same on every node", arguments: KeyPlace.allCases)
+    func nodes(_ place: KeyPlace) async throws {
+        try await Self.withService(place, .test { $0.algorithms = [.es256, .es384, .edDSA] }) {
             service, store, clock, log, _ in
             let other = try await KeyService(
                 store: store, planner: KeyPlanner(schedule: .test { $0.algorithms = [.es256, .es384, .edDSA] }),
@@ -83,9 +83,9 @@ struct KeyServiceDocumentTests {
         }
     }
 
-    @Test("is made once between two changes")
-    func prepared() async throws {
-        try await Self.withService { service, _, clock, _, _ in
+    @Test("is made once between two changes", arguments: KeyPlace.allCases)
+    func prepared(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { service, _, clock, _, _ in
             let view = try service.current()
             clock.now = at(1000)
             #expect(try service.current() === view)
@@ -94,14 +94,13 @@ struct KeyServiceDocumentTests {
 
     // MARK: Damage
 
-    @Test("has the other algorithm sign where the key of one is damaged", arguments: [true, false])
-    func damaged(_ isRunning: Bool) async throws {
+    @Test("has the other algorithm sign where the key of one is damaged", arguments: KeyPlace.allCases, [true, false])
+    func damaged(_ place: KeyPlace, _ isRunning: Bool) async throws {
         let schedule = KeySchedule.test { $0.algorithms = [.es256, .es384] }
-        try await Self.withService(schedule) { service, store, clock, log, path in
+        try await Self.withService(place, schedule) { service, store, clock, log, place in
             let first = try #require(try service.current().signingKey?.accessTokens)
             #expect(first.algorithm == .es256)
-            let damaged = "\(path)/\(first.keyID).pem"
-            try Data().write(to: URL(fileURLWithPath: damaged))
+            try await place.damage(first.keyID)
             var service = service
             if isRunning {
                 try await service.refresh()
@@ -110,29 +109,29 @@ struct KeyServiceDocumentTests {
                     store: store, planner: KeyPlanner(schedule: schedule), now: { clock.now }, logger: log.logger)
             }
             #expect(try service.current().signingKey?.accessTokens.algorithm == .es384)
-            #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(damaged) })
+            #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(first.keyID.rawValue) })
         }
     }
 
-    @Test("goes on publishing a key whose private half is damaged")
-    func damagedPrivateHalf() async throws {
+    @Test("goes on publishing a key whose private half is damaged", arguments: KeyPlace.allCases)
+    func damagedPrivateHalf(_ place: KeyPlace) async throws {
         let schedule = KeySchedule.test { $0.algorithms = [.es256, .es384] }
-        try await Self.withService(schedule) { service, store, clock, log, path in
+        try await Self.withService(place, schedule) { service, store, clock, log, place in
             let first = try #require(try service.current().signingKey?.accessTokens)
-            let file = URL(fileURLWithPath: "\(path)/\(first.keyID).pem")
-            let text = try String(contentsOf: file, encoding: .utf8)
-            try Data(text.replacing("-----BEGIN ENCRYPTED", with: "-----BEGIN DAMAGED").utf8).write(to: file)
+            try await place.edit(first.keyID) { $0.replacing("-----BEGIN ENCRYPTED", with: "-----BEGIN DAMAGED") }
             let other = try await KeyService(
                 store: store, planner: KeyPlanner(schedule: schedule), now: { clock.now }, logger: log.logger)
             #expect(try other.current().signingKey?.accessTokens.algorithm == .es384)
             #expect(try other.current().jwks == service.current().jwks)
-            #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(file.path) })
+            #expect(log.messages.contains { $0.hasPrefix("error:") && $0.contains(first.keyID.rawValue) })
         }
     }
 
-    @Test("comes back when what couldn't be read for a while can be, without any change to the store")
-    func transient() async throws {
-        try await Self.withService { _, store, clock, log, _ in
+    @Test(
+        "comes back when what couldn't be read for a while can be, without any change to the store",
+        arguments: KeyPlace.allCases)
+    func transient(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { _, store, clock, log, _ in
             try await store.rotate(at: at(0))
             let flaky = FlakyStore(store)
             let service = try await KeyService(
@@ -146,16 +145,12 @@ struct KeyServiceDocumentTests {
         }
     }
 
-    @Test("is kept in memory where the store can't be read any more", arguments: [true, false])
-    func unreadable(_ isEmptied: Bool) async throws {
-        try await Self.withService { service, _, clock, _, path in
+    @Test("is kept in memory where the store can't be read any more", arguments: KeyPlace.allCases, [true, false])
+    func unreadable(_ place: KeyPlace, _ isEmptied: Bool) async throws {
+        try await Self.withService(place) { service, store, clock, _, place in
             let first = try service.current()
-            for file in try keyFiles(in: path) {
-                if isEmptied {
-                    try FileManager.default.removeItem(atPath: file)
-                } else {
-                    try Data().write(to: URL(fileURLWithPath: file))
-                }
+            for record in try await store.contents().records {
+                try await place.edit(record.keyID) { _ in isEmptied ? nil : "" }
             }
             for _ in 0..<2 { await #expect(throws: KeyServiceError.self) { try await service.refresh() } }
             clock.now = at(3600)
@@ -165,11 +160,12 @@ struct KeyServiceDocumentTests {
         }
     }
 
-    @Test("leaves no secret in the log")
-    func log() async throws {
-        try await Self.withService { service, store, _, log, path in
-            try Data("\(MasterSecret.line("a"))".utf8).write(to: URL(fileURLWithPath: path + "/x.pem"))
+    @Test("leaves no secret in the log", arguments: KeyPlace.allCases)
+    func log(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { service, store, _, log, place in
+            let first = try #require(try await store.contents().records.first)
             try await store.rotate(at: at(1))
+            try await place.edit(first.keyID) { _ in MasterSecret.line("a") }
             try await service.refresh()
             #expect(!log.messages.isEmpty)
             #expect(!log.messages.joined().contains("aaaa"))
@@ -180,9 +176,9 @@ struct KeyServiceDocumentTests {
 /// A store of which one key can't be read at first.
 private final class FlakyStore: KeyStore {
     let isWhole = Locked(false)
-    private let store: FolderKeyStore
+    private let store: any KeyStore
 
-    init(_ store: FolderKeyStore) { self.store = store }
+    init(_ store: any KeyStore) { self.store = store }
 
     func contents() async throws -> KeyStoreContents {
         let contents = try await store.contents()

@@ -7,15 +7,15 @@ import Testing
 
 @Suite("A running key service")
 struct KeyServiceTests {
-    /// A service over a new folder of keys, by a clock that starts at 0.
+    /// A service over a place for keys, by a clock that starts at 0.
     struct Running {
         let service: KeyService
         let clock: TestClock
         let log: TestLog
-        let path: String
+        let place: OpenPlace
 
         /// Another process beside it.
-        func store() throws -> FolderKeyStore { try FolderKeyStore(path: path, secret: .test("a")) }
+        func store() throws -> any KeyStore { try place.store(.test("a")) }
 
         func signingKey() throws -> KeyID? { try service.current().signingKey?.keyID }
 
@@ -23,24 +23,26 @@ struct KeyServiceTests {
     }
 
     private static func withService(
-        _ schedule: KeySchedule = .test, _ body: (Running) async throws -> Void
+        _ place: KeyPlace, _ schedule: KeySchedule = .test, _ body: (Running) async throws -> Void
     ) async throws {
-        try await withFolder { folder in
-            try await body(start(schedule, clock: TestClock(at(0)), path: folder + "/keys"))
+        try await place.empty { place in
+            try await body(start(schedule, clock: TestClock(at(0)), place: place))
         }
     }
 
-    private static func start(_ schedule: KeySchedule = .test, clock: TestClock, path: String) async throws -> Running {
+    private static func start(
+        _ schedule: KeySchedule = .test, clock: TestClock, place: OpenPlace
+    ) async throws -> Running {
         let log = TestLog()
         let service = try await KeyService(
-            store: FolderKeyStore(path: path, secret: .test("a")), planner: KeyPlanner(schedule: schedule),
-            now: { clock.now }, logger: log.logger)
-        return Running(service: service, clock: clock, log: log, path: path)
+            store: place.store(.test("a")), planner: KeyPlanner(schedule: schedule), now: { clock.now },
+            logger: log.logger)
+        return Running(service: service, clock: clock, log: log, place: place)
     }
 
-    @Test("signs from its first start, and says what it made")
-    func firstStart() async throws {
-        try await Self.withService { running in
+    @Test("signs from its first start, and says what it made", arguments: KeyPlace.allCases)
+    func firstStart(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let view = try running.service.current()
             let signing = try #require(view.signingKey)
             let token = try signing.accessTokens.sign(Array("{}".utf8))
@@ -52,20 +54,24 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("signs with the first algorithm that has a key, in the order of the setting", arguments: [true, false])
-    func preference(_ isReversed: Bool) async throws {
+    @Test(
+        "signs with the first algorithm that has a key, in the order of the setting", arguments: KeyPlace.allCases,
+        [true, false])
+    func preference(_ place: KeyPlace, _ isReversed: Bool) async throws {
         let algorithms = isReversed ? [Algorithm.es384, .es256] : [.es256, .es384]
-        try await Self.withService(.test { $0.algorithms = algorithms }) { running in
+        try await Self.withService(place, .test { $0.algorithms = algorithms }) { running in
             let signing = try running.service.current().signingKey
             #expect(signing?.accessTokens.algorithm == algorithms[0])
         }
     }
 
-    @Test("signs by an added algorithm, though it comes first, only once verifiers have seen its key")
-    func addedFirst() async throws {
-        try await Self.withService { running in
+    @Test(
+        "signs by an added algorithm, though it comes first, only once verifiers have seen its key",
+        arguments: KeyPlace.allCases)
+    func addedFirst(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let added = try await Self.start(
-                .test { $0.algorithms = [.es384, .es256] }, clock: running.clock, path: running.path)
+                .test { $0.algorithms = [.es384, .es256] }, clock: running.clock, place: running.place)
             #expect(try added.service.current().signingKey?.accessTokens.algorithm == .es256)
             #expect(try added.published().count == 2)
             running.clock.now = at(3600)
@@ -73,11 +79,11 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("signs by a replaced algorithm until the new one does")
-    func replaced() async throws {
-        try await Self.withService { running in
+    @Test("signs by a replaced algorithm until the new one does", arguments: KeyPlace.allCases)
+    func replaced(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let other = try await Self.start(
-                .test { $0.algorithms = [.es384] }, clock: running.clock, path: running.path)
+                .test { $0.algorithms = [.es384] }, clock: running.clock, place: running.place)
             running.clock.now = at(3600) - .instant
             #expect(try other.service.current().signingKey?.accessTokens.algorithm == .es256)
             // That the new key soon signs was recorded by now.
@@ -88,9 +94,11 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("sees another process's rotation when it looks, and changes keys at the instant, with nothing running")
-    func rotation() async throws {
-        try await Self.withService { running in
+    @Test(
+        "sees another process's rotation when it looks, and changes keys at the instant, with nothing running",
+        arguments: KeyPlace.allCases)
+    func rotation(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let first = try running.signingKey()
             let second = try await running.store().rotate(at: at(100))
             #expect(try running.published().count == 1)
@@ -108,9 +116,9 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("drops a revoked key when it looks, and signs with the replacement")
-    func revocation() async throws {
-        try await Self.withService { running in
+    @Test("drops a revoked key when it looks, and signs with the replacement", arguments: KeyPlace.allCases)
+    func revocation(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let first = try #require(try running.signingKey())
             let administration = KeyAdministration(
                 store: try running.store(), planner: KeyPlanner(schedule: .test), now: { at(100) })
@@ -123,9 +131,9 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("makes the next key when it looks and one is due, once")
-    func automaticRotation() async throws {
-        try await Self.withService { running in
+    @Test("makes the next key when it looks and one is due, once", arguments: KeyPlace.allCases)
+    func automaticRotation(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let first = try running.signingKey()
             running.clock.now = at(.days(30) - .hours(2))
             try await running.service.refresh()
@@ -140,27 +148,27 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("makes one key where several services find it due")
-    func severalRotate() async throws {
-        try await Self.withService { running in
+    @Test("makes one key where several services find it due", arguments: KeyPlace.allCases)
+    func severalRotate(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let others = try await [
-                Self.start(clock: running.clock, path: running.path),
-                Self.start(clock: running.clock, path: running.path),
+                Self.start(clock: running.clock, place: running.place),
+                Self.start(clock: running.clock, place: running.place),
             ]
             running.clock.now = at(.days(30))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for service in [running] + others { group.addTask { try await service.service.refresh() } }
                 try await group.waitForAll()
             }
-            #expect(try keyFiles(in: running.path).count == 2)
+            #expect(try await running.store().contents().records.count == 2)
         }
     }
 
-    @Test("has the records say its token lifetime before it signs", arguments: [60, 600, 3600])
-    func lifetime(_ seconds: Int64) async throws {
-        try await Self.withService { running in
+    @Test("has the records say its token lifetime before it signs", arguments: KeyPlace.allCases, [60, 600, 3600])
+    func lifetime(_ place: KeyPlace, _ seconds: Int64) async throws {
+        try await Self.withService(place) { running in
             let schedule = KeySchedule.test { $0.tokenLifetime = .seconds(seconds) }
-            let other = try await Self.start(schedule, clock: running.clock, path: running.path)
+            let other = try await Self.start(schedule, clock: running.clock, place: running.place)
             let longest = Duration.seconds(max(600, seconds))
             #expect(try other.service.current().signingKey?.longestTokenLifetime(at: running.clock.now) == longest)
             let records = try await running.store().contents().records
@@ -168,9 +176,9 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("has the records of others' new keys say it, too")
-    func lifetimeOfNewKeys() async throws {
-        try await Self.withService(.test { $0.tokenLifetime = .hours(1) }) { running in
+    @Test("has the records of others' new keys say it, too", arguments: KeyPlace.allCases)
+    func lifetimeOfNewKeys(_ place: KeyPlace) async throws {
+        try await Self.withService(place, .test { $0.tokenLifetime = .hours(1) }) { running in
             let second = try await running.store().rotate(immediately: true, at: at(100))
             #expect(second.longestTokenLifetime == .minutes(10))
             running.clock.now = at(100)
@@ -183,9 +191,11 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("signs with the earlier key again where the clock was set back before its successor's turn")
-    func clockSetBack() async throws {
-        try await Self.withService { running in
+    @Test(
+        "signs with the earlier key again where the clock was set back before its successor's turn",
+        arguments: KeyPlace.allCases)
+    func clockSetBack(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let first = try running.signingKey()
             let second = try await running.store().rotate(at: at(100))
             running.clock.now = at(9000)
@@ -198,9 +208,9 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("records ahead that it signs, and signs no token that would outlive the record")
-    func signedUntil() async throws {
-        try await Self.withService { running in
+    @Test("records ahead that it signs, and signs no token that would outlive the record", arguments: KeyPlace.allCases)
+    func signedUntil(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let lifetime = { try running.service.current().signingKey?.longestTokenLifetime(at: running.clock.now) }
             running.clock.now = at(60)
             #expect(try lifetime() == .minutes(10))
@@ -215,9 +225,11 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("signs on with the key that took over where the clock was set back and the earlier one was pruned")
-    func prunedAndSetBack() async throws {
-        try await Self.withService { running in
+    @Test(
+        "signs on with the key that took over where the clock was set back and the earlier one was pruned",
+        arguments: KeyPlace.allCases)
+    func prunedAndSetBack(_ place: KeyPlace) async throws {
+        try await Self.withService(place) { running in
             let second = try await running.store().rotate(at: at(100))
             running.clock.now = at(9000)
             try await running.service.refresh()
@@ -231,16 +243,16 @@ struct KeyServiceTests {
         }
     }
 
-    @Test("stops at settings that break a rule", arguments: [0, 359])
-    func badSettings(_ publishAhead: Int64) async throws {
-        try await withFolder { folder in
+    @Test("stops at settings that break a rule", arguments: KeyPlace.allCases, [0, 359])
+    func badSettings(_ place: KeyPlace, _ publishAhead: Int64) async throws {
+        try await place.empty { place in
             let error = await #expect(throws: KeyServiceError.self) {
                 try await Self.start(
-                    .test { $0.publishAhead = .seconds(publishAhead) }, clock: TestClock(at(0)), path: folder + "/keys")
+                    .test { $0.publishAhead = .seconds(publishAhead) }, clock: TestClock(at(0)), place: place)
             }
             #expect(error?.code == .badSettings)
-            let files = try keyFiles(in: folder + "/keys")
-            #expect(files.isEmpty)
+            let contents = try await place.store(.test("a")).contents()
+            #expect(contents.isNew)
         }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import TestSupport
 
 /// Runs a test over a new folder, which goes afterwards.
 func withFolder(_ body: (String) async throws -> Void) async throws {
@@ -22,25 +23,20 @@ func withFile(_ body: (SQLiteDatabase, _ path: String) async throws -> Void) asy
     }
 }
 
-/// The URL of a PostgreSQL server to test with, which scripts/with-postgresql starts; SQLite's turn is without.
-let postgreSQL = ProcessInfo.processInfo.environment["TEST_POSTGRESQL"]
-
 /// Runs a test over a new database with that table, on PostgreSQL where there is one.
 func withDatabase(
     _ body: (any Database, _ open: @escaping @Sendable () throws -> any Database) async throws -> Void
 ) async throws {
-    guard let postgreSQL else {
-        return try await withFile { database, path in try await body(database) { try SQLiteDatabase(path: path) } }
+    try await withFolder { folder in
+        let address = try await DatabaseAddress(TestDatabase.address(URL(fileURLWithPath: folder)))
+        var options = PostgreSQLDatabase.Options()
+        options.connections = 2
+        let open = { @Sendable [options] in try address.open(options: options) }
+        let database = try open()
+        defer { try? database.close() }
+        try await database.run(itemTable)
+        try await body(database, open)
     }
-    let schema = "test_" + UUID().uuidString.replacing("-", with: "").lowercased()
-    let url = "\(postgreSQL)?options=-csearch_path%3D\(schema)"
-    var options = PostgreSQLDatabase.Options()
-    options.connections = 2
-    let database = PostgreSQLDatabase(url: url, options: options)
-    defer { try? database.close() }
-    try await database.run("CREATE SCHEMA \(schema)")
-    try await database.run(itemTable)
-    try await body(database) { [options] in PostgreSQLDatabase(url: url, options: options) }
 }
 
 extension Database {

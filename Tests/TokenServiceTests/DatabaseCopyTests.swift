@@ -3,6 +3,7 @@ import HTTPTypes
 import JOSE
 import KeyService
 import Storage
+import TestSupport
 import Testing
 
 @testable import TokenService

@@ -3,6 +3,14 @@ public import Storage
 
 /// Keys in the table `keys`, one row each, as the text that a folder has in its files; `key_changes` counts the changes.
 public struct DatabaseKeyStore: KeyStore {
+    /// The statements that make its tables.
+    public static let tables = [
+        "CREATE TABLE keys (id TEXT PRIMARY KEY, file TEXT NOT NULL)",
+        // One row: how often keys were changed.
+        "CREATE TABLE key_changes (id BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
+        "INSERT INTO key_changes (id, number) VALUES (1, 0)",
+    ]
+
     private let database: any Database
     private let sealer: KeySealer
 
@@ -22,7 +30,7 @@ public struct DatabaseKeyStore: KeyStore {
             try connection.query("SELECT file FROM keys WHERE id = $1", [.text(id)]).first?.text("file")
         }
         guard let text else { throw KeyServiceError(.storage, "the key \(id) isn't in the database any more") }
-        return try sealer.open(sealer.read(text), name: "the key \(id) in the database")
+        return try sealer.open(sealer.read(text), name: Self.name(id))
     }
 
     public func change<Result: Sendable>(
@@ -40,23 +48,33 @@ public struct DatabaseKeyStore: KeyStore {
     public func version() async throws -> KeyStoreVersion {
         try await database.read { connection in
             let row = try connection.query("SELECT number FROM key_changes WHERE id = 1")[0]
-            return KeyStoreVersion(parts: [String(try row.integer("number"))])
+            // In another history a change may have the number of one that was lost.
+            return KeyStoreVersion(parts: [String(try row.integer("number")), try connection.timeline ?? ""])
         }
     }
 
     public func reencrypt() async throws -> Int {
-        try await database.write { [sealer] connection in
+        let (count, damaged) = try await database.write { [sealer] connection in
             try connection.hold(.keys)
             var count = 0
+            var damaged: [DamagedKey] = []
             for row in try connection.query("SELECT id, file FROM keys ORDER BY id") {
                 let id = try row.text("id")
-                let file = try sealer.reseal(sealer.read(row.text("file")), name: "the key \(id) in the database")
+                let file: KeyFile
+                do {
+                    file = try sealer.reseal(sealer.read(row.text("file")), name: Self.name(id))
+                } catch {
+                    damaged.append(DamagedKey(name: Self.name(id), reason: "\(error)"))
+                    continue
+                }
                 try Self.write(file, connection, sealer)
                 count += file.record.hasPrivateKey ? 1 : 0
             }
             try Self.count(connection)
-            return count
+            return (count, damaged)
         }
+        guard damaged.isEmpty else { throw KeyServiceError(reencrypted: count, damaged: damaged) }
+        return count
     }
 
     public func texts() async throws -> [String] {
@@ -83,6 +101,8 @@ public struct DatabaseKeyStore: KeyStore {
 
     // MARK: Rows
 
+    private static func name(_ id: String) -> String { "the key \(id) in the database" }
+
     private static func load(_ connection: any Connection, _ sealer: KeySealer) throws -> KeyStoreContents {
         var records: [KeyRecord] = []
         var damaged: [DamagedKey] = []
@@ -95,7 +115,7 @@ public struct DatabaseKeyStore: KeyStore {
                 }
                 records.append(record)
             } catch {
-                damaged.append(DamagedKey(name: "the key \(id) in the database", reason: "\(error)"))
+                damaged.append(DamagedKey(name: name(id), reason: "\(error)"))
             }
         }
         if records.isEmpty, let damaged = damaged.first {

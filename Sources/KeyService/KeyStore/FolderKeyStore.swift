@@ -95,12 +95,7 @@ public final class FolderKeyStore: KeyStore {
                         damaged.append(DamagedKey(name: store.file(name), reason: "\(error)"))
                     }
                 }
-                guard damaged.isEmpty else {
-                    throw KeyServiceError(
-                        .storage,
-                        "encrypted \(count) private keys anew, but not all, so keep every line of the master secret: "
-                            + damaged.map(\.description).joined(separator: "; "))
-                }
+                guard damaged.isEmpty else { throw KeyServiceError(reencrypted: count, damaged: damaged) }
                 return count
             }
         }

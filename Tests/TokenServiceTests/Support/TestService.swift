@@ -7,6 +7,7 @@ import KeyService
 import Logging
 import NIOCore
 import Storage
+import TestSupport
 import Synchronization
 import Testing
 import TokenVerifier

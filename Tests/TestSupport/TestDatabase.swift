@@ -1,12 +1,13 @@
-import Foundation
+public import Foundation
 import Storage
 
-/// Which database the services of the tests have: SQLite, or PostgreSQL where scripts/with-postgresql has started one.
-enum TestDatabase {
-    static let postgreSQL = ProcessInfo.processInfo.environment["TEST_POSTGRESQL"]
+/// Which database tests have: SQLite, or PostgreSQL where scripts/with-postgresql has started one.
+public enum TestDatabase {
+    /// The URL of that server.
+    public static let postgreSQL = ProcessInfo.processInfo.environment["TEST_POSTGRESQL"]
 
     /// The address of the database that belongs to a folder, which is made on first use.
-    static func address(_ folder: URL) async throws -> String {
+    public static func address(_ folder: URL) async throws -> String {
         guard let postgreSQL else { return "sqlite:" + folder.appending(path: "db.sqlite").path }
         let schema = "test_" + folder.lastPathComponent.replacing("-", with: "_").lowercased()
         var options = PostgreSQLDatabase.Options()
