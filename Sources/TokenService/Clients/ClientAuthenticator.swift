@@ -62,14 +62,12 @@ struct ClientAuthenticator: Sendable {
         guard fields.count == 1, field.utf8.count <= 4096, words.count == 2, words[0].utf8.count == 5,
             words[0].lowercased() == "basic", let data = Data(base64Encoded: words[1])
         else { throw APIError.invalidClient("the Authorization header isn't one of the scheme Basic") }
-        let parts = data.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
-        let texts = parts.compactMap {
-            String(validating: $0, as: UTF8.self).flatMap { FormParameters.decode($0[...]) }
-        }
-        guard texts.count == 2 else {
-            throw APIError.invalidClient("the Authorization header isn't a client's id and secret")
-        }
-        return (texts[0], texts[1])
+        let credentials = Array(data)
+        guard let colon = credentials.firstIndex(of: UInt8(ascii: ":")),
+            let id = FormParameters.decode(credentials[..<colon]),
+            let secret = FormParameters.decode(credentials[(colon + 1)...])
+        else { throw APIError.invalidClient("the Authorization header isn't a client's id and secret") }
+        return (id, secret)
     }
 }
 

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Hummingbird
 internal import JOSE
 
@@ -11,15 +10,13 @@ struct FormParameters {
 
     /// - Throws: ``APIError`` with status 400.
     init(_ bytes: [UInt8]) throws {
-        let text = String(decoding: bytes, as: UTF8.self)
-        guard text.isASCII else { throw APIError.invalidRequest("the form isn't percent-encoded UTF-8") }
-        let pairs = text.split(separator: "&", maxSplits: Self.maximumCount)
+        let pairs = bytes.split(separator: UInt8(ascii: "&"), maxSplits: Self.maximumCount)
         guard pairs.count <= Self.maximumCount else {
             throw APIError.invalidRequest("the form has too many parameters")
         }
         all = try pairs.map { pair in
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(Self.decode)
-            guard let name = parts[0], let value = parts.count == 2 ? parts[1] : "" else {
+            let end = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            guard let name = Self.decode(pair[..<end]), let value = Self.decode(pair[end...].dropFirst()) else {
                 throw APIError.invalidRequest("the form isn't percent-encoded UTF-8")
             }
             return (name, value)
@@ -27,7 +24,32 @@ struct FormParameters {
     }
 
     /// A name or a value without its encoding; `nil` for one that has none.
-    static func decode(_ text: Substring) -> String? { text.replacing("+", with: " ").removingPercentEncoding }
+    static func decode(_ encoded: some Collection<UInt8>) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(encoded.count)
+        var rest = encoded[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
+            case UInt8(ascii: "%"):
+                guard let high = rest.popFirst().flatMap(hexValue), let low = rest.popFirst().flatMap(hexValue) else {
+                    return nil
+                }
+                bytes.append(high << 4 | low)
+            case 0x80...: return nil
+            default: bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexValue(_ letter: UInt8) -> UInt8? {
+        switch letter {
+        case 0x30...0x39: letter - 0x30
+        case 0x41...0x46, 0x61...0x66: (letter | 0x20) - 0x61 + 10
+        default: nil
+        }
+    }
 }
 
 /// The parameters of a request to an OAuth endpoint (RFC 6749 section 3.2): those without a value are omitted, and only

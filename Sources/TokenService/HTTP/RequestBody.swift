@@ -1,4 +1,3 @@
-internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import JOSE
@@ -11,8 +10,6 @@ struct RequestBody {
 
     /// The largest body, in bytes.
     static let maximumSize = 64 * 1024
-    /// How long a body may take to arrive.
-    static let timeout = Duration.seconds(15)
 
     /// Collects and reads the body of a request; an empty one has no members.
     ///
@@ -47,11 +44,15 @@ struct RequestBody {
 
     /// The type of the body, lower case and without parameters; `nil` where none is named.
     static func mediaType(_ request: Request) -> String? {
-        request.headers[.contentType].map {
+        request.headers[.contentType].map { field in
+            let type = field.utf8.prefix { $0 != UInt8(ascii: ";") }.drop(while: isSpace)
+            let end = type.lastIndex { !isSpace($0) }.map { type.index(after: $0) } ?? type.startIndex
             // What isn't ASCII is none that is known.
-            $0.isASCII ? $0.split(separator: ";").first?.trimmingCharacters(in: .whitespaces).lowercased() ?? "" : ""
+            return String(decoding: type[..<end].map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
         }
     }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
     /// The bytes of a body.
     ///
@@ -64,23 +65,14 @@ struct RequestBody {
         } else if request.headers[.transferEncoding] == nil {
             return []
         }
-        return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
-            group.addTask {
-                do {
-                    return Array(buffer: try await request.body.collect(upTo: maximumSize))
-                } catch is NIOTooManyBytesError {
-                    throw APIError.contentTooLarge
-                } catch let error where !(error is CancellationError) {
-                    throw APIError.invalidRequest("the body ended early or can't be read")
-                }
-            }
-            group.addTask {
-                try await Task.sleep(for: timeout)
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let bytes = try await group.next() ?? nil else { throw APIError.timeout }
-            return bytes
+        do {
+            return Array(buffer: try await request.body.collect(upTo: maximumSize))
+        } catch is NIOTooManyBytesError {
+            throw APIError.contentTooLarge
+        } catch is RequestDeadline.Passed {
+            throw APIError.timeout
+        } catch {
+            throw APIError.invalidRequest("the body ended early or can't be read")
         }
     }
 

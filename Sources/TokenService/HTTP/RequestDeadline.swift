@@ -2,23 +2,39 @@ internal import NIOCore
 internal import NIOHTTPTypes
 
 /// Closes a connection whose request doesn't arrive whole in time, however slowly it drips, and one that waits idly for
-/// as long.
+/// as long. Who reads a body that is late is told first, so that there is an answer.
 final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
 
     /// How long a head may take, counted from the connection or from the answer before.
     private static let head = TimeAmount.seconds(15)
-    /// How long a body may take after that: a little longer than ``RequestBody/timeout``, which has an answer.
-    private static let body = TimeAmount.seconds(20)
+    /// How long a body may take after that.
+    private static let body = TimeAmount.seconds(15)
+    /// How long the answer to a late body may take.
+    private static let answer = TimeAmount.seconds(5)
+
+    /// What the body of a request ends with that is late.
+    struct Passed: Error {}
 
     private var deadline: Scheduled<Void>?
     private var requestsInProgress = 0
     private var isReading = false
 
-    private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
+    private func expect(
+        within time: TimeAmount, _ context: ChannelHandlerContext, orElse act: (() -> Void)? = nil
+    ) {
         deadline?.cancel()
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) { context.close(promise: nil) }
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
+            if let act { act() } else { context.close(promise: nil) }
+        }
+    }
+
+    private func expectBody(_ context: ChannelHandlerContext) {
+        expect(within: Self.body, context) {
+            self.expect(within: Self.answer, context)
+            context.fireErrorCaught(Passed())
+        }
     }
 
     func handlerAdded(context: ChannelHandlerContext) { expect(within: Self.head, context) }
@@ -30,7 +46,7 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         case .head:
             requestsInProgress += 1
             isReading = true
-            expect(within: Self.body, context)
+            expectBody(context)
         case .body: break
         case .end:
             isReading = false
