@@ -1,6 +1,5 @@
 """PostgreSQL servers of the tests' own, PgBouncer before them, and nodes over them: on loopback, gone afterwards."""
 
-import collections
 import contextlib
 import itertools
 import os
@@ -11,11 +10,9 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
-import requests
-from service import PASSWORD, PATIENCE, Installation, assert_error, eventually
+from service import PATIENCE, Installation, assert_error, eventually
 
 USER = "tester"
 #: What a URL in tests without TLS has for a password; the server trusts everybody on this machine.
@@ -56,11 +53,14 @@ def folder_of_server():
 
 
 class PostgreSQL:
-    """A server. One with a primary is its streaming replica, for which nobody waits."""
+    """A server. One with a primary is its streaming replica, for which nobody waits until `wait_for_replica`.
+
+    With `fsync`, what it has acknowledged outlives the machine, too; most tests don't wait for that.
+    """
 
     NAMES = itertools.count(1)
 
-    def __init__(self, primary=None):
+    def __init__(self, primary=None, fsync=False):
         self.programs = programs()
         self.folder = folder_of_server()
         self.data = self.folder / "data"
@@ -74,7 +74,7 @@ class PostgreSQL:
                 "initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         self._configure(
             listen_addresses="'127.0.0.1'", port=self.port, unix_socket_directories=f"'{self.folder}'",
-            max_connections=300, fsync="off", wal_level="replica",
+            max_connections=300, fsync="on" if fsync else "off", wal_level="replica",
             wal_retrieve_retry_interval="'100ms'")
         self.start()
 
@@ -101,6 +101,12 @@ class PostgreSQL:
 
     def restart(self, mode="fast"):
         self._control("restart", "-m", mode)
+
+    def wait_for_replica(self):
+        """From now on, no commit is acknowledged before a replica has it on its disk."""
+        self.query("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.query("SELECT pg_reload_conf()")
+        eventually(lambda: self.query("SELECT sync_state FROM pg_stat_replication") == ["sync"])
 
     def fall_behind(self):
         """A replica hears no more of its primary."""
@@ -228,84 +234,6 @@ class Cluster:
     def close(self):
         for installation in self.installations:
             installation.close()
-
-
-# MARK: Load
-
-
-class Load:
-    """Users who log in and refresh at random nodes as fast as they can, and remember what was answered.
-
-    A failed request is sent again, to the next node where nothing listens any more.
-    """
-
-    Failure = collections.namedtuple("Failure", "at path status retry_after text")
-
-    def __init__(self, nodes, users=4, refreshes=5):
-        self.nodes = nodes
-        self.refreshes = refreshes
-        #: The last refresh token that each session was answered.
-        self.tokens = []
-        self.failures = []
-        #: When a request was answered well, and how long any of them took.
-        self.successes, self.took = [], []
-        self.broken = 0
-        self.problems = []
-        self.is_over = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(users)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(PATIENCE)
-
-    def _run(self, number):
-        with requests.Session() as session:
-            session.trust_env = False
-            try:
-                while not self.is_over.is_set():
-                    self._live(session, number)
-            except Exception as error:  # told by the test
-                self.problems.append(error)
-
-    def _live(self, session, number):
-        """One session."""
-        pair = self._ask(session, number, "/auth/log-in", {"username": "anna", "password": PASSWORD})
-        token = pair and pair["refresh_token"]
-        for count in range(self.refreshes):
-            if not pair:
-                break
-            token = pair["refresh_token"]
-            pair = self._ask(session, number + count, "/auth/refresh", {"refresh_token": token})
-        token = pair["refresh_token"] if pair else token
-        if token:
-            self.tokens.append(token)
-
-    def _ask(self, session, number, path, body):
-        """The answer, however many tries it takes; `None` once it is over."""
-        for attempt in itertools.count():
-            if attempt and self.is_over.is_set():
-                return None
-            node = self.nodes[(number + attempt) % len(self.nodes)]
-            began = time.monotonic()
-            try:
-                response = session.post(node.url + path, json=body, timeout=PATIENCE)
-            except requests.ConnectionError:
-                self.broken += 1
-                continue
-            now = time.monotonic()
-            self.took.append(now - began)
-            if response.status_code == 200:
-                self.successes.append(now)
-                return response.json()
-            self.failures.append(
-                self.Failure(now, path, response.status_code, response.headers.get("Retry-After"), response.text))
-            time.sleep(0.05)
 
 
 def assert_unavailable(response):

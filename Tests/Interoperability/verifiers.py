@@ -2,7 +2,9 @@
 once more."""
 
 import json
+import math
 import subprocess
+import time
 
 import jwt
 import requests
@@ -30,16 +32,25 @@ class PyJWT:
 
 
 class Joserfc:
-    def __init__(self, url, keep_for=None):
-        self.url = url
+    """Keeps the JWKS no longer than it is told to, where it is told."""
+
+    def __init__(self, url, keep_for=math.inf):
+        self.url, self.keep_for = url, keep_for
+        #: How often a token named a key that wasn't in what was kept.
+        self.surprises = 0
         self.fetch()
 
     def fetch(self):
+        # From before the answer, as of when it can be.
+        self.fetched_at = time.monotonic()
         response = requests.get(self.url + "/.well-known/jwks.json", timeout=30)
         self.keys = KeySet.import_key_set(answered(response))
 
     def verify(self, token, issuer):
+        if time.monotonic() > self.fetched_at + self.keep_for:
+            self.fetch()
         if tokens.header(token).get("kid") not in {key.kid for key in self.keys}:
+            self.surprises += 1
             self.fetch()
         decoded = joserfc_jwt.decode(token, self.keys, algorithms=ALGORITHMS)
         joserfc_jwt.JWTClaimsRegistry(

@@ -226,6 +226,38 @@ struct PublishedStatusListTests {
         #expect(second.header.keyID != first.header.keyID)
         try second.verify(with: JWKSet(json: await service.get("/.well-known/jwks.json").body))
     }
+
+    @Test("end once more what the database lost in a fail-over and a node remembers")
+    func remembered() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let client = try await service.addClient()
+        let pair = try await service.logIn()
+        let machine = try await service.token(of: client)
+        let store = StatusListStore(database: service.database, address: service.settings.database)
+        let bits = try [pair.access, machine].map { token in
+            let reference = try #require(
+                try TestService.claims(token)["status"]?.object?["status_list"]?.object)
+            let uri = try #require(reference["uri"]?.string)
+            return StatusBit(
+                reference: StatusReference(
+                    list: String(uri.split(separator: "/").last!), index: Int(try #require(reference["idx"]?.integer))),
+                tokensUntil: service.clock.now + .seconds(700))
+        }
+        try await store.restore([:], bits, at: service.clock.now)
+        // As they look every second.
+        service.clock.advance(.seconds(1))
+        for token in [pair.access, machine] {
+            #expect(try await service.get("/auth/me", bearer: token).status == .unauthorized)
+        }
+        #expect(try await service.refresh(pair.refresh).status == .unauthorized)
+        let next = try await service.token(of: client)
+        #expect(try await service.get("/auth/me", bearer: next).status == .ok)
+        let records = try await service.database.read {
+            try $0.query("SELECT session FROM audit WHERE event = 'session_ended'").map { try $0.optionalText("session") }
+        }
+        #expect(records == [try TestService.claims(pair.access)["sid"]?.string])
+    }
 }
 
 @Suite("Places in status lists")

@@ -145,6 +145,16 @@ public struct ClientStore: Sendable {
         }
     }
 
+    /// Has the clients that have places of a list whose bits are set get others with their next tokens.
+    static func moveOn(from list: String, at indexes: [Int], in connection: any Connection) throws {
+        let places = indexes.indices.map { "$\($0 + 2)" }.joined(separator: ", ")
+        try connection.execute(
+            """
+            UPDATE clients SET status_list = NULL, status_index = NULL
+            WHERE status_list = $1 AND status_index IN (\(places))
+            """, [.text(list)] + indexes.map { .integer(Int64($0)) })
+    }
+
     /// Puts a credential in place of all others, and ends the tokens that are out.
     ///
     /// - Returns: `nil` where the client is gone.

@@ -58,6 +58,8 @@ extension SessionStore {
         case userDisabled = "user_disabled"
         case userRemoved = "user_removed"
         case revoked
+        /// Once more, after the database had lost that it was.
+        case again
     }
 
     /// Ends live sessions, and sets the bits of those whose tokens may still be valid, in the caller's transaction.
@@ -87,6 +89,23 @@ extension SessionStore {
                 tokensUntil: Instant(microseconds: try row.integer("tokens_until")))
             try StatusListStore.set(bit, change: change, in: connection)
             return bit
+        }
+    }
+
+    /// Ends the live sessions that have places of a list whose bits were set; the caller sets them again.
+    static func endAgain(in list: String, at indexes: [Int], now: Instant, in connection: any Connection) throws {
+        let places = indexes.indices.map { "$\($0 + 4)" }.joined(separator: ", ")
+        let rows = try connection.query(
+            """
+            UPDATE sessions SET ended_at = $1, end_reason = $2
+            WHERE ended_at IS NULL AND status_list = $3 AND status_index IN (\(places)) RETURNING id, user_id
+            """,
+            [.integer(now.microseconds), .text(EndReason.again.rawValue), .text(list)]
+                + indexes.map { .integer(Int64($0)) })
+        for row in rows {
+            try AuditRecord(
+                .sessionEnded, by: .service, subject: row.text("user_id"), session: row.text("id"), at: now
+            ).insert(in: connection)
         }
     }
 

@@ -189,9 +189,12 @@ struct StatusListStore: Sendable {
         }
     }
 
-    /// Stores lists again that the database has lost, with no place to lease: sessions that it knows may name some.
-    func restore(_ lists: [String: Int], at now: Instant) async throws {
+    /// Stores again what the database has lost and a node remembers: lists, with no place to lease, since sessions that it
+    /// knows may name some; and bits, whose sessions and tokens are ended once more.
+    func restore(_ lists: [String: Int], _ bits: [StatusBit], at now: Instant) async throws {
+        guard !lists.isEmpty || !bits.isEmpty else { return }
         try await database.write { connection in
+            try connection.takeTime()
             for (id, size) in lists {
                 try connection.execute(
                     """
@@ -199,6 +202,17 @@ struct StatusListStore: Sendable {
                     VALUES ($1, $2, $3, $2, $4, $4) ON CONFLICT (id) DO NOTHING
                     """, [.text(id), .integer(Int64(size)), .bytes([]), .integer(now.microseconds)])
             }
+            for (list, bits) in Dictionary(grouping: bits, by: \.reference.list) {
+                let indexes = bits.map(\.reference.index)
+                for start in stride(from: 0, to: indexes.count, by: Self.blockSize) {
+                    let places = indexes[start..<min(start + Self.blockSize, indexes.count)]
+                    try SessionStore.endAgain(in: list, at: Array(places), now: now, in: connection)
+                    try ClientStore.moveOn(from: list, at: Array(places), in: connection)
+                }
+            }
+            guard !bits.isEmpty else { return }
+            let change = try Self.nextChange(in: connection)
+            for bit in bits { try Self.set(bit, change: change, in: connection) }
         }
     }
 

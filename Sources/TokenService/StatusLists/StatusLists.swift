@@ -99,7 +99,8 @@ final class StatusLists: Sendable {
             // What is handed out from now on, others have to know.
             await didChangeHistory.withLock { $0 }?()
             let known = state.withLock { $0.lists.mapValues(\.statuses.count) }
-            try await store.restore(known.filter { contents.lists[$0.key] == nil }, at: instant)
+            try await store.restore(
+                known.filter { contents.lists[$0.key] == nil }, lostBits(contents, at: instant), at: instant)
         }
         state.withLock { state in
             for (id, size) in contents.lists { Self.add(id, size: size, at: instant, in: &state) }
@@ -112,6 +113,20 @@ final class StatusLists: Sendable {
             if isWhole { state.readAt = instant }
         }
         if isWhole { clear(at: instant) }
+    }
+
+    /// The bits that are set here and not in the database. Who was let in again since then may have got tokens.
+    private func lostBits(_ contents: StatusListStore.Contents, at instant: Instant) -> [StatusBit] {
+        let kept = Set(contents.bits.map(\.reference))
+        let known = state.withLock { $0.lists.mapValues(\.setBits) }
+        return known.flatMap { list, bits in
+            bits.compactMap { index, tokensUntil in
+                let reference = StatusReference(list: list, index: index)
+                guard tokensUntil + clockLeeway > instant, !kept.contains(reference) else { return nil }
+                return StatusBit(
+                    reference: reference, tokensUntil: max(tokensUntil, instant + issuer.lifetime + clockLeeway))
+            }
+        }
     }
 
     /// A list that this node has begun, or goes on to fill.
