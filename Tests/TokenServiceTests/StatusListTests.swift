@@ -254,7 +254,9 @@ struct PublishedStatusListTests {
         let next = try await service.token(of: client)
         #expect(try await service.get("/auth/me", bearer: next).status == .ok)
         let records = try await service.database.read {
-            try $0.query("SELECT session FROM audit WHERE event = 'session_ended'").map { try $0.optionalText("session") }
+            try $0.query("SELECT session FROM audit WHERE event = 'session_ended'").map {
+                try $0.optionalText("session")
+            }
         }
         #expect(records == [try TestService.claims(pair.access)["sid"]?.string])
     }
