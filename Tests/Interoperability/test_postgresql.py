@@ -239,6 +239,22 @@ def test_a_user_who_is_disabled_is_so_at_both_nodes(pair_of_nodes):
         assert_error(node.post("/auth/log-in", {"username": "clara", "password": PASSWORD}), 401, "invalid_grant")
 
 
+def test_a_master_secret_that_is_changed_node_by_node_logs_nobody_out(cluster, tmp_path):
+    """First every node learns the new line, then every node writes under it; at no time do all have the same file."""
+    cluster.add_user()
+    old, new = cluster.secret.read_text(), "n" * 64 + "\n"
+    pair = cluster.node().log_in("anna")
+    secret_files = iter(tmp_path / f"secret-{number}" for number in range(10))
+    for lines in [(old + new, old), (new + old, old + new), (new + old, new + old)]:
+        files = [next(secret_files) for _ in lines]
+        for file, text in zip(files, lines):
+            file.touch(mode=0o600)
+            file.write_text(text)
+        for node in [cluster.node(master_secret_file=str(file)) for file in files] * 2:
+            pair = node.refresh(pair["refresh_token"])
+            assert me_accepts(node, pair["access_token"])
+
+
 # MARK: Without a notification
 
 

@@ -71,6 +71,9 @@ struct FolderKeyStoreTests {
             #expect(contents.records.count == 1)
             #expect(contents.damaged.isEmpty)
             #expect(try fileNames(in: path).filter { !$0.hasSuffix(".pem") } == [".gitignore", ".lock", "README.md"])
+            let version = try await store.version()
+            try Data("b".utf8).write(to: URL(fileURLWithPath: path + "/README.md"))
+            #expect(try await store.version() == version)
         }
     }
 
