@@ -100,7 +100,7 @@ def forged(server, clients):
         "an access token's type": key.assertion(server, header={"typ": "at+jwt"}),
         "another type": key.assertion(server, header={"typ": "statuslist+jwt"}),
         "no signature": f"{head}.{body}.", "a changed signature": f"{head}.{body}.{tokens.changed(signature)}",
-        "changed claims": tokens.with_claims(good, exp=claims["exp"] + 1), "one part": head, "a dot": ".",
+        "changed claims": tokens.with_claims(good, exp=tokens.claims(good)["exp"] + 1), "one part": head, "a dot": ".",
         "two dots": "..",
         "an access token": token(server, clients.plain), "sub twice": key.assertion(server, payload=twice),
         "claims that are deep": key.assertion(server, payload=start + b',"d":' + deep(500) + b"}"),
