@@ -18,6 +18,8 @@ let package = Package(
         .library(name: "TokenVerifier", targets: ["TokenVerifier"]),
         .library(name: "HummingbirdTokenVerifier", targets: ["HummingbirdTokenVerifier"]),
         .library(name: "JOSE", targets: ["JOSE"]),
+        // For Benchmarks/: the issuer, and the keys that it signs with.
+        .library(name: "TokenService", targets: ["TokenService", "KeyService"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
