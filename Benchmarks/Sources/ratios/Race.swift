@@ -2,7 +2,7 @@ internal import Foundation
 internal import JOSE
 internal import TokenWork
 
-/// Runs the C loop and others by turns, a few milliseconds each: what else the machine does falls on both alike. A ratio is
+/// Runs the C loop and others by turns of milliseconds: what else the machine does falls on both alike. A ratio is
 /// that of a turn to the turns of the C loop before and after it.
 ///
 /// On one thread the processor's time counts, of the whole process: what the machine gave to others meanwhile doesn't. Two
@@ -80,7 +80,8 @@ struct Race {
         var baseTimes: [Double] = []
         var times = runners.map { _ in [Double]() }
         var ratios = runners.map { _ in [Double]() }
-        for round in 0..<rounds {
+        // Turns are longer on two threads, rounds fewer.
+        for round in 0..<(threads == 1 ? rounds : max(rounds / 3, 5)) {
             var before = try await base.time()
             // Another order each time: none is always behind the same neighbour.
             for place in runners.indices {
@@ -123,8 +124,8 @@ struct Race {
         private let clock: clockid_t
         private var count = 1
 
-        /// In seconds.
-        private static let turn = 0.006
+        /// How long its work is, in seconds; threads have to be started for it, which mustn't count for much.
+        private var length: Double { clock == CLOCK_PROCESS_CPUTIME_ID ? 0.006 : 0.04 }
 
         init(_ named: Named, _ clock: clockid_t) async throws {
             (name, worker, self.clock) = (named.name, named.worker, clock)
@@ -134,8 +135,8 @@ struct Race {
                 // Of three, so that one that was interrupted doesn't count.
                 let turns = [try await turn(), try await turn(), try await turn()]
                 let took = turns.min()!
-                if took >= Self.turn / 2 {
-                    count = max(1, Int(Double(count) * Self.turn / took))
+                if took >= length / 2 {
+                    count = max(1, Int(Double(count) * length / took))
                     return
                 }
                 count *= 2

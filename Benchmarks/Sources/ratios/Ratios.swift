@@ -10,13 +10,14 @@ struct Ratios {
         case nil: try await printTable(rounds: 150)
         case "--rounds" where arguments.count == 2 && Int(arguments[1]).map { $0 > 0 } ?? false:
             try await printTable(rounds: Int(arguments[1])!)
-        case "--only" where arguments.count == 4:
-            try await repeatOne(arguments[1], arguments[2], Int(arguments[3]) ?? 0)
+        case "--only" where (4...5).contains(arguments.count):
+            let threads = arguments.count == 5 ? Int(arguments[4]) ?? 1 : 1
+            try await repeatOne(arguments[1], arguments[2], Int(arguments[3]) ?? 0, threads: threads)
         default:
             print(
                 """
                 usage: ratios [--rounds N]
-                       ratios --only ES256|RS256 WORK COUNT     does one kind of work, for a profiler
+                       ratios --only ES256|RS256 WORK COUNT [THREADS]     does one kind of work, for a profiler
 
                 WORK is one of
                 """)
@@ -24,13 +25,21 @@ struct Ratios {
         }
     }
 
-    private static func repeatOne(_ algorithm: String, _ name: String, _ count: Int) async throws {
+    private static func repeatOne(
+        _ algorithm: String, _ name: String, _ count: Int, threads: Int
+    ) async throws {
         // What a profiler sees of their making should be little.
         let workshop = try await Workshop(tokenCount: 256)
         guard let contestants = workshop.contestants.first(where: { $0.algorithm.name == algorithm }),
             let work = Work(rawValue: name)
         else { throw WorkFailed("no such algorithm or work") }
-        try await contestants.worker(work)(count)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<threads {
+                let worker = try await contestants.worker(work)
+                group.addTask { try await worker(count) }
+            }
+            try await group.waitForAll()
+        }
     }
 
     private static func printTable(rounds: Int) async throws {
