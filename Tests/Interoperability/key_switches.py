@@ -3,12 +3,13 @@
 import collections
 import contextlib
 import datetime
+import functools
 import queue
-import threading
 import time
 
 import requests
 import tokens
+from background import Background
 from nginx import Nginx
 from oauth import TOKEN, Client, issuer
 from service import PATIENCE, QUICK_ROTATION, eventually
@@ -29,7 +30,7 @@ Signed = collections.namedtuple("Signed", "node kid earliest latest token")
 Refusal = collections.namedtuple("Refusal", "at verifier signed reason")
 
 
-class Signing:
+class Signing(Background):
     """Tokens that each node is asked for without a pause, and what verifiers say to each of them at once."""
 
     def __init__(self, nodes, client, url):
@@ -38,21 +39,9 @@ class Signing:
         self.problems = []
         self.verifiers = [verifier(url, keep_for=MAXIMUM_AGE) for verifier in [PyJWT, Joserfc]]
         self.queues = [queue.Queue(100) for _ in self.verifiers]
-        self.is_over = threading.Event()
-        self.threads = [
-            *[threading.Thread(target=self._run, args=(self._sign, node)) for node in nodes],
-            *[threading.Thread(target=self._run, args=(self._verify, *each)) for each in zip(
-                self.verifiers, self.queues)]]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(PATIENCE)
+        super().__init__(
+            *[functools.partial(self._run, self._sign, node) for node in nodes],
+            *[functools.partial(self._run, self._verify, *each) for each in zip(self.verifiers, self.queues)])
 
     def _run(self, work, *arguments):
         try:

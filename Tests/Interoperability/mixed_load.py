@@ -6,12 +6,12 @@ import dataclasses
 import functools
 import itertools
 import random
-import threading
 import time
 import uuid
 
 import requests
 import tokens
+from background import Background
 from oauth import REVOKE, TOKEN, Client
 from service import FAILED, PASSWORD, PATIENCE, UNAVAILABLE
 from status_lists import StatusList, reference
@@ -53,7 +53,7 @@ class Session:
         return self.pair["refresh_token"]
 
 
-class Load:
+class Load(Background):
     """Users who log in and refresh as fast as they can, each request at the next node, or at what stands before them.
 
     What failed is sent again to the next one, also after the load is over, until it was answered well. With a machine
@@ -70,11 +70,10 @@ class Load:
         self.broken, self.repeated = [], collections.Counter()
         self.problems = []
         self.turn = itertools.count()
-        self.is_over = threading.Event()
         work = [functools.partial(self._live, user) for user in users]
         if machine:
             work += [self._work, self._read_keys]
-        self.threads = [threading.Thread(target=self._run, args=(each,)) for each in work]
+        super().__init__(*[functools.partial(self._run, each) for each in work])
 
     @classmethod
     def mixed(cls, cluster, nodes, users=12):
@@ -82,16 +81,6 @@ class Load:
         names = [cluster.add_user(f"user-{number}") for number in range(users)]
         machine = Client(cluster.operator, "load", "--scope", "read", "--may", "revoke")
         return cls(nodes, users=names, machine=machine, operator=cluster.operator)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(2 * PATIENCE)
 
     @property
     def longest(self):
@@ -220,23 +209,14 @@ def is_unavailable(failure):
 # MARK: What became of it
 
 
-class Witness:
+class Witness(Background):
     """Looks at each thing that a load ended, at every node that lives, as soon as all have to know of it."""
 
     def __init__(self, load, nodes):
         self.load, self.nodes = load, nodes
         self.looked = 0
         self.late = []
-        self.is_over = threading.Event()
-        self.thread = threading.Thread(target=self._look)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        self.thread.join(PATIENCE)
+        super().__init__(self._look)
 
     def _look(self):
         with requests.Session() as http:

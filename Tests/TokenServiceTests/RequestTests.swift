@@ -1,5 +1,7 @@
 import HTTPTypes
+import Hummingbird
 import JOSE
+import NIOCore
 import Testing
 
 @testable import TokenService
@@ -53,6 +55,18 @@ struct RequestTests {
         if isTold { headers[.contentLength] = String(body.count) } else { headers[.transferEncoding] = "chunked" }
         let answer = try await TestService().send(.post, "/auth/log-in", headers: headers, body: body)
         #expect(answer.status == .contentTooLarge)
+    }
+
+    @Test(
+        "the type of a body is told by its letters, whatever their case and what follows",
+        arguments: [
+            ("application/json", "application/json"), (" Application/JSON\t; charset=utf-8", "application/json"),
+            ("application/json\u{301}", ""), ("é", ""), (";", ""), ("", ""),
+        ])
+    func mediaType(_ field: String, _ expected: String) {
+        let head = HTTPRequest(
+            method: .post, scheme: nil, authority: nil, path: "/", headerFields: [.contentType: field])
+        #expect(TokenService.RequestBody.mediaType(Request(head: head, body: .init(buffer: ByteBuffer()))) == expected)
     }
 
     @Test("another type of body is 415", arguments: ["text/plain", "application/xml", nil])

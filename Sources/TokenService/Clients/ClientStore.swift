@@ -145,14 +145,15 @@ public struct ClientStore: Sendable {
         }
     }
 
-    /// Has the clients that have places of a list whose bits are set get others with their next tokens.
-    static func moveOn(from list: String, at indexes: [Int], in connection: any Connection) throws {
-        let places = indexes.indices.map { "$\($0 + 2)" }.joined(separator: ", ")
+    /// Has the clients whose bits a change has set get other places with their next tokens.
+    static func moveOn(bitsOf change: Int64, in connection: any Connection) throws {
         try connection.execute(
             """
             UPDATE clients SET status_list = NULL, status_index = NULL
-            WHERE status_list = $1 AND status_index IN (\(places))
-            """, [.text(list)] + indexes.map { .integer(Int64($0)) })
+            WHERE EXISTS (
+                SELECT 1 FROM status_bits
+                WHERE change = $1 AND list_id = clients.status_list AND list_index = clients.status_index)
+            """, [.integer(change)])
     }
 
     /// Puts a credential in place of all others, and ends the tokens that are out.

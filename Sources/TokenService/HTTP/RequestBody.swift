@@ -47,7 +47,8 @@ struct RequestBody {
         request.headers[.contentType].map { field in
             let type = field.utf8.prefix { $0 != UInt8(ascii: ";") }.drop(while: isSpace)
             let end = type.lastIndex { !isSpace($0) }.map { type.index(after: $0) } ?? type.startIndex
-            // What isn't ASCII is none that is known.
+            // What isn't ASCII is none that is known, and would be slow to compare.
+            guard type[..<end].allSatisfy({ $0 < 0x80 }) else { return "" }
             return String(decoding: type[..<end].map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
         }
     }

@@ -21,20 +21,20 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private var requestsInProgress = 0
     private var isReading = false
 
-    private func expect(
-        within time: TimeAmount, _ context: ChannelHandlerContext, orElse act: (() -> Void)? = nil
-    ) {
-        deadline?.cancel()
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
-            if let act { act() } else { context.close(promise: nil) }
-        }
+    private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
+        setDeadline(in: time, context) { context.close(promise: nil) }
     }
 
     private func expectBody(_ context: ChannelHandlerContext) {
-        expect(within: Self.body, context) {
+        setDeadline(in: Self.body, context) {
             self.expect(within: Self.answer, context)
             context.fireErrorCaught(Passed())
         }
+    }
+
+    private func setDeadline(in time: TimeAmount, _ context: ChannelHandlerContext, _ act: @escaping () -> Void) {
+        deadline?.cancel()
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time, act)
     }
 
     func handlerAdded(context: ChannelHandlerContext) { expect(within: Self.head, context) }

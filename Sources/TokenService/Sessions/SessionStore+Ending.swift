@@ -92,16 +92,16 @@ extension SessionStore {
         }
     }
 
-    /// Ends the live sessions that have places of a list whose bits were set; the caller sets them again.
-    static func endAgain(in list: String, at indexes: [Int], now: Instant, in connection: any Connection) throws {
-        let places = indexes.indices.map { "$\($0 + 4)" }.joined(separator: ", ")
+    /// Ends the live sessions whose bits a change has set.
+    static func endAgain(bitsOf change: Int64, at now: Instant, in connection: any Connection) throws {
         let rows = try connection.query(
             """
             UPDATE sessions SET ended_at = $1, end_reason = $2
-            WHERE ended_at IS NULL AND status_list = $3 AND status_index IN (\(places)) RETURNING id, user_id
-            """,
-            [.integer(now.microseconds), .text(EndReason.again.rawValue), .text(list)]
-                + indexes.map { .integer(Int64($0)) })
+            WHERE ended_at IS NULL AND EXISTS (
+                SELECT 1 FROM status_bits
+                WHERE change = $3 AND list_id = sessions.status_list AND list_index = sessions.status_index)
+            RETURNING id, user_id
+            """, [.integer(now.microseconds), .text(EndReason.again.rawValue), .integer(change)])
         for row in rows {
             try AuditRecord(
                 .sessionEnded, by: .service, subject: row.text("user_id"), session: row.text("id"), at: now

@@ -24,7 +24,7 @@ public struct SessionStore: Sendable {
         let seedHash = try token.seedHash
         let expiresAt = now + lifetimes.total
         return try await database.write { connection in
-            // Locks the row until this transaction ends: a password that is changed meanwhile ends this session, too.
+            // Locks the user's row: who changes the password meanwhile waits, and then ends what is inserted here, too.
             let isUnchanged = try connection.execute(
                 """
                 UPDATE users SET credential_version = credential_version

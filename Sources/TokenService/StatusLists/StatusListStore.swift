@@ -202,17 +202,11 @@ struct StatusListStore: Sendable {
                     VALUES ($1, $2, $3, $2, $4, $4) ON CONFLICT (id) DO NOTHING
                     """, [.text(id), .integer(Int64(size)), .bytes([]), .integer(now.microseconds)])
             }
-            for (list, bits) in Dictionary(grouping: bits, by: \.reference.list) {
-                let indexes = bits.map(\.reference.index)
-                for start in stride(from: 0, to: indexes.count, by: Self.blockSize) {
-                    let places = indexes[start..<min(start + Self.blockSize, indexes.count)]
-                    try SessionStore.endAgain(in: list, at: Array(places), now: now, in: connection)
-                    try ClientStore.moveOn(from: list, at: Array(places), in: connection)
-                }
-            }
             guard !bits.isEmpty else { return }
             let change = try Self.nextChange(in: connection)
             for bit in bits { try Self.set(bit, change: change, in: connection) }
+            try SessionStore.endAgain(bitsOf: change, at: now, in: connection)
+            try ClientStore.moveOn(bitsOf: change, in: connection)
         }
     }
 
