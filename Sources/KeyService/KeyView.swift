@@ -46,8 +46,8 @@ public final class KeyView: Sendable {
     func holds(at now: Instant) -> Bool { now >= since && until.map { now < $0 } ?? true }
 }
 
-/// A key that signs now.
-public struct SigningKey: Sendable {
+/// A key that signs now. An object, so that handing it on counts one reference.
+public final class SigningKey: Sendable {
     public let accessTokens: JWSSigner
     public let statusLists: JWSSigner
     private let longestTokenLifetime: Duration

@@ -97,6 +97,8 @@ private struct JSONReader {
 
     mutating func object() throws -> JSONValue {
         var object = JSONObject()
+        object.reserveCapacity(8)
+        // Only where there are so many that comparing a name with each of them would take long.
         var names: Set<[UInt8]> = []
         skipSpace()
         if take(UInt8(ascii: "}")) { return .object(object) }
@@ -104,7 +106,7 @@ private struct JSONReader {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw malformed("a member name missing") }
             let name = try string()
-            guard names.insert(Array(name.utf8)).inserted else { throw malformed("a repeated member") }
+            guard !repeats(name, in: object, &names) else { throw malformed("a repeated member") }
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw malformed("a colon missing") }
             object.append(name, try value())
@@ -113,6 +115,18 @@ private struct JSONReader {
             guard take(UInt8(ascii: ",")) else { throw malformed("an object that doesn't end") }
         }
     }
+
+    /// Whether an object has a member of a name already.
+    ///
+    /// - Parameter names: those of all members, once there are more than ``comparedNames``.
+    func repeats(_ name: String, in object: JSONObject, _ names: inout Set<[UInt8]>) -> Bool {
+        let members = object.members
+        guard members.count >= Self.comparedNames else { return members.contains { $0.name.isSpelt(name) } }
+        if names.isEmpty { names = Set(members.map { Array($0.name.utf8) }) }
+        return !names.insert(Array(name.utf8)).inserted
+    }
+
+    static var comparedNames: Int { 24 }
 
     mutating func array() throws -> JSONValue {
         var elements: [JSONValue] = []
@@ -142,10 +156,20 @@ private struct JSONReader {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
             guard skipDigits() > 0 else { throw malformed("an invalid number") }
         }
+        if isInteger, position - start <= Self.surelyFitting { return .integer(integer(bytes[start..<position])) }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isInteger, let number = Int64(text) { return .integer(number) }
         guard let number = Double(text), number.isFinite else { throw malformed("a number out of range") }
         return .number(number)
+    }
+
+    /// An integer of so many letters fits in 64 bits.
+    static var surelyFitting: Int { 18 }
+
+    func integer(_ letters: ArraySlice<UInt8>) -> Int64 {
+        let isNegative = letters.first == UInt8(ascii: "-")
+        let magnitude = letters.dropFirst(isNegative ? 1 : 0).reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+        return isNegative ? -magnitude : magnitude
     }
 
     mutating func skipDigits() -> Int {
@@ -156,7 +180,18 @@ private struct JSONReader {
 
     mutating func string() throws -> String {
         position += 1
-        var text: [UInt8] = []
+        let start = position
+        // Most strings are spelt as they are, in ASCII.
+        while let byte = next, byte < 0x80, byte >= 0x20, byte != UInt8(ascii: "\\") {
+            position += 1
+            if byte == UInt8(ascii: "\"") { return String(decoding: bytes[start..<position - 1], as: UTF8.self) }
+        }
+        return try string(after: Array(bytes[start..<position]))
+    }
+
+    /// The string whose beginning was read.
+    mutating func string(after beginning: [UInt8]) throws -> String {
+        var text = beginning
         while let byte = next {
             position += 1
             switch byte {

@@ -65,6 +65,8 @@ public struct JSONObject: Hashable, Sendable {
         }
     }
 
+    mutating func reserveCapacity(_ count: Int) { members.reserveCapacity(count) }
+
     /// Appends a member that the caller knows is new.
     mutating func append(_ name: String, _ value: JSONValue) {
         members.append(Member(name: name, value: value))

@@ -24,7 +24,7 @@ package enum JSONWriter {
         switch value {
         case .null: bytes.append(contentsOf: "null".utf8)
         case .bool(let flag): bytes.append(contentsOf: (flag ? "true" : "false").utf8)
-        case .integer(let number): bytes.append(contentsOf: String(number).utf8)
+        case .integer(let number): append(number, to: &bytes)
         case .number(let number): bytes.append(contentsOf: String(number).utf8)
         case .string(let text): append(text, to: &bytes)
         case .array(let elements):
@@ -51,22 +51,83 @@ package enum JSONWriter {
         }
     }
 
+    package static func append(_ number: Int64, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: String(number).utf8)
+    }
+
     package static func append(_ text: String, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0..<0x20:
-                bytes.append(contentsOf: "\\u00".utf8)
-                bytes.append(hexadecimal[Int(byte >> 4)])
-                bytes.append(hexadecimal[Int(byte & 15)])
-            default: bytes.append(byte)
+        text.withCodeUnits { text in
+            // Most strings are written as they are.
+            if text.contains(where: isEscaped) {
+                for byte in text { appendEscaped(byte, to: &bytes) }
+            } else {
+                bytes.append(contentsOf: text)
             }
         }
         bytes.append(UInt8(ascii: "\""))
     }
 
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private static func appendEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+            bytes.append(UInt8(ascii: "\\"))
+            bytes.append(byte)
+        case 0..<0x20:
+            bytes.append(contentsOf: "\\u00".utf8)
+            bytes.append(hexadecimal[Int(byte >> 4)])
+            bytes.append(hexadecimal[Int(byte & 15)])
+        default: bytes.append(byte)
+        }
+    }
+
     private static let hexadecimal = [UInt8]("0123456789abcdef".utf8)
+}
+
+/// Writes an object straight to bytes, member by member. Names have to differ, and be ASCII without quotes.
+package struct JSONObjectWriter {
+    private var bytes: [UInt8] = [UInt8(ascii: "{")]
+
+    /// - Parameter capacity: the bytes that are expected.
+    package init(capacity: Int) { bytes.reserveCapacity(capacity) }
+
+    /// The text of the whole object.
+    package consuming func json() -> [UInt8] {
+        bytes.append(UInt8(ascii: "}"))
+        return bytes
+    }
+
+    private mutating func append(name: StaticString) {
+        if bytes.last != UInt8(ascii: "{") { bytes.append(UInt8(ascii: ",")) }
+        bytes.append(UInt8(ascii: "\""))
+        name.withUTF8Buffer { bytes.append(contentsOf: $0) }
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+    }
+
+    package mutating func append(_ name: StaticString, _ text: String) {
+        append(name: name)
+        JSONWriter.append(text, to: &bytes)
+    }
+
+    package mutating func append(_ name: StaticString, _ number: Int64) {
+        append(name: name)
+        JSONWriter.append(number, to: &bytes)
+    }
+
+    package mutating func append(_ name: StaticString, _ value: JSONValue) {
+        append(name: name)
+        JSONWriter.append(value, to: &bytes)
+    }
+
+    /// All members of an object.
+    package mutating func append(_ object: JSONObject) {
+        guard !object.members.isEmpty else { return }
+        if bytes.last != UInt8(ascii: "{") { bytes.append(UInt8(ascii: ",")) }
+        JSONWriter.appendMembers(of: object, to: &bytes)
+    }
 }

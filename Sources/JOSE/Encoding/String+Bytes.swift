@@ -3,7 +3,17 @@
 extension String {
     /// Whether two strings are the same code units: names in tokens aren't normalised (RFC 7519 section 2), while Swift's
     /// `==` takes composed and decomposed letters for the same.
-    package func isSpelt(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+    package func isSpelt(_ other: String) -> Bool {
+        guard utf8.count == other.utf8.count else { return false }
+        return withCodeUnits { left in other.withCodeUnits { right in left.elementsEqual(right) } }
+    }
+
+    /// Lends the UTF-8 code units side by side; they must not be kept.
+    func withCodeUnits<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
+        // Copies nothing but a string of Foundation's, or one short enough to be no object.
+        var text = self
+        return try text.withUTF8(body)
+    }
 
     package var isASCII: Bool { utf8.allSatisfy { $0 < 0x80 } }
 

@@ -39,11 +39,17 @@ public struct Algorithm: Hashable, Sendable, CustomStringConvertible {
         rs256, rs384, rs512, ps256, ps384, ps512, es256, es384, es512, edDSA,
     ]
 
+    /// The row with an `alg` value, letter case included; `nil` where there is none.
+    init?(spelt name: String) {
+        guard let row = Self.table.first(where: { $0.name.isSpelt(name) }) else { return nil }
+        self = row
+    }
+
     /// The row with an `alg` value, letter case included.
     ///
     /// - Throws: ``JOSEError`` `unsupported` where there is none.
     public init(named name: String) throws {
-        guard let row = Self.table.first(where: { $0.name.isSpelt(name) }) else {
+        guard let row = Algorithm(spelt: name) else {
             throw JOSEError(
                 .unsupported, "an unknown algorithm; there are \(Self.table.map(\.name).joined(separator: ", "))")
         }

@@ -26,6 +26,14 @@ public struct JWK: Sendable {
         algorithm.map { [$0] } ?? publicKey.parameters.algorithms
     }
 
+    /// Whether an algorithm is one of ``algorithms``.
+    func isFor(_ algorithm: Algorithm) -> Bool {
+        self.algorithm.map { $0 == algorithm } ?? algorithm.fits(publicKey.parameters)
+    }
+
+    /// Whether a header may mean this key: it names its `kid`, or none.
+    func isMeant(by header: JWSHeader) -> Bool { header.keyID.map { $0 == keyID } ?? true }
+
     /// The public members: `kty` and what belongs to it, and `kid`, `alg` and `use` where they are known.
     public func publicMembers() throws -> JSONObject {
         var members = try publicKey.thumbprintMembers()

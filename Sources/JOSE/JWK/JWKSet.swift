@@ -35,8 +35,5 @@ public struct JWKSet: Sendable {
     }
 
     /// The keys that a header may mean: those of its `kid`, or all where it has none.
-    public func keys(for header: JWSHeader) -> [JWK] {
-        guard let keyID = header.keyID else { return keys }
-        return keys.filter { $0.keyID == keyID }
-    }
+    public func keys(for header: JWSHeader) -> [JWK] { keys.filter { $0.isMeant(by: header) } }
 }

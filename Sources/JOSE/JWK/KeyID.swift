@@ -8,9 +8,15 @@ public struct KeyID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// A name of 1 to ``maximumLength`` bytes without control characters; `nil` for any other.
     public init?(_ rawValue: String) {
         guard (1...Self.maximumLength).contains(rawValue.utf8.count),
-            rawValue.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
+            Self.hasNoControls(rawValue)
         else { return nil }
         self.rawValue = rawValue
+    }
+
+    private static func hasNoControls(_ text: String) -> Bool {
+        // Letters beyond ASCII have to be looked up.
+        text.utf8.allSatisfy { (0x20..<0x7F).contains($0) }
+            || text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
     }
 
     init(unchecked rawValue: String) { self.rawValue = rawValue }

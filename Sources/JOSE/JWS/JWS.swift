@@ -21,18 +21,17 @@ public struct JWS: Sendable {
     }
 
     private init(bytes compact: [UInt8]) throws {
-        let parts = compact.split(
-            separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
-        guard parts.count == 3 else {
-            throw JOSEError(.malformed, "a token that isn't three parts with dots between them")
-        }
-        guard parts[0].count <= JWS.maximumTokenSize else {
+        let dot = UInt8(ascii: ".")
+        guard let first = compact.firstIndex(of: dot), let second = compact[(first + 1)...].firstIndex(of: dot),
+            !compact[(second + 1)...].contains(dot)
+        else { throw JOSEError(.malformed, "a token that isn't three parts with dots between them") }
+        guard first <= JWS.maximumTokenSize else {
             throw JOSEError(.malformed, "a header over \(JWS.maximumTokenSize) bytes")
         }
-        header = try JWSHeader(json: Base64URL.decode(parts[0]))
-        payload = try Base64URL.decode(parts[1])
-        signature = try Base64URL.decode(parts[2])
-        signingInput = Array(compact.prefix(parts[0].count + 1 + parts[1].count))
+        header = try JWSHeader(json: Base64URL.decode(compact[..<first]))
+        payload = try Base64URL.decode(compact[(first + 1)..<second])
+        signature = try Base64URL.decode(compact[(second + 1)...])
+        signingInput = Array(compact[..<second])
     }
 
     /// Reads a token from a string.
@@ -49,7 +48,7 @@ public struct JWS: Sendable {
         if let expected = key.keyID, let keyID = header.keyID, keyID != expected {
             throw JOSEError(.unknownKey, "a token whose kid isn't the key's")
         }
-        guard let algorithm = key.algorithms.first(where: { $0.name.isSpelt(header.algorithmName) }) else {
+        guard let algorithm = header.algorithm, key.isFor(algorithm) else {
             throw JOSEError(.unsupported, "a token whose alg isn't the key's")
         }
         guard try key.publicKey.isValidSignature(signature, of: signingInput, algorithm: algorithm) else {
@@ -64,7 +63,7 @@ public struct JWS: Sendable {
     @discardableResult
     public func verify(with set: JWKSet) throws -> JWK {
         var failure = JOSEError(.unknownKey, "a token whose key isn't in the set")
-        for key in set.keys(for: header) {
+        for key in set.keys where key.isMeant(by: header) {
             do {
                 try verify(with: key)
                 return key

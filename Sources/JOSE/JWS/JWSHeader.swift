@@ -2,6 +2,8 @@
 public struct JWSHeader: Hashable, Sendable {
     /// The `alg` value, which may name no algorithm that is known here.
     public let algorithmName: String
+    /// The algorithm of that name, if there is one.
+    let algorithm: Algorithm?
     public let keyID: KeyID?
     /// The `typ` value, lower case and without the prefix `application/` (RFC 7515 section 4.1.9).
     public let type: String?
@@ -19,6 +21,7 @@ public struct JWSHeader: Hashable, Sendable {
         }
         guard let name = members["alg"]?.string else { throw JOSEError(.malformed, "a header without alg") }
         algorithmName = name
+        algorithm = Algorithm(spelt: name)
         if let value = members["kid"] {
             guard let keyID = value.string.flatMap(KeyID.init) else {
                 throw JOSEError(.malformed, "a header whose kid is empty, too long or not text")

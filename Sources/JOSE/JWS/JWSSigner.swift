@@ -27,7 +27,10 @@ public struct JWSSigner: Sendable {
 
     /// The compact serialisation of a payload with its signature.
     public func sign(_ payload: [UInt8]) throws -> String {
-        var text = headerPart
+        var text: [UInt8] = []
+        // The longest signature is that of an RSA key of 8192 bits, but few need so much room.
+        text.reserveCapacity(headerPart.count + payload.count * 4 / 3 + 352)
+        text.append(contentsOf: headerPart)
         Base64URL.append(payload, to: &text)
         let signature = try key.signature(of: text, algorithm: algorithm)
         text.append(UInt8(ascii: "."))

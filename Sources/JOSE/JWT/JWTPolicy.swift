@@ -33,16 +33,17 @@ public struct JWTPolicy: Sendable {
     ///
     /// - Throws: ``JOSEError`` `claimRefused` for another type, `unsupported` for another algorithm.
     public func check(_ header: JWSHeader) throws {
-        if let type, header.type?.isSpelt(JWSHeader.mediaType(type)) != true {
+        if let type, header.type?.isSpelt(type) != true, header.type?.isSpelt(JWSHeader.mediaType(type)) != true {
             throw JOSEError(.claimRefused, "a token whose typ isn't \(type)")
         }
-        guard algorithms.contains(where: { $0.name.isSpelt(header.algorithmName) }) else {
+        guard let algorithm = header.algorithm, algorithms.contains(algorithm) else {
             throw JOSEError(.unsupported, "a token whose alg isn't accepted")
         }
     }
 
     /// The first scope that is asked for and isn't there: then the token is good, but not for this.
     public func missingScope(_ claims: JWTClaims) -> String? {
+        guard !requiredScopes.isEmpty else { return nil }
         let scopes = claims.members["scope"]?.string?.words ?? []
         return requiredScopes.first { required in !scopes.contains { $0.isSpelt(required) } }
     }
@@ -50,16 +51,17 @@ public struct JWTPolicy: Sendable {
     /// Whether claims that were checked before haven't expired since, nor become those of the future by a clock that was
     /// set back.
     public func isCurrent(_ claims: JWTClaims, at now: Instant) -> Bool {
-        guard let expiresAt = claims.expiresAt, now < expiresAt + leeway else { return false }
-        return [claims.notBefore, claims.issuedAt].allSatisfy { $0.map { now + leeway >= $0 } ?? true }
+        guard let expiresAt = claims.expiresAt, now - leeway < expiresAt else { return false }
+        let latest = now + leeway
+        return (claims.notBefore.map { latest >= $0 } ?? true) && (claims.issuedAt.map { latest >= $0 } ?? true)
     }
 
     /// Checks header and claims at an instant.
     ///
     /// - Throws: ``JOSEError`` `claimRefused`, or `expired` where nothing else is wrong than that.
     public func check(_ claims: JWTClaims, header: JWSHeader, at now: Instant) throws {
-        func require(_ holds: Bool, _ problem: String) throws {
-            if !holds { throw JOSEError(.claimRefused, problem) }
+        func require(_ holds: Bool, _ problem: @autoclosure () -> String) throws {
+            if !holds { throw JOSEError(.claimRefused, problem()) }
         }
         try check(header)
         try require(claims.issuer.map { $0.isSpelt(issuer) } == true, "a token of another issuer")
@@ -68,8 +70,9 @@ public struct JWTPolicy: Sendable {
             "a token for another audience")
         for name in requiredClaims { try require(claims.members[name] != nil, "a token without \(name)") }
         guard let expiresAt = claims.expiresAt else { throw JOSEError(.claimRefused, "a token without exp") }
-        if let notBefore = claims.notBefore { try require(now + leeway >= notBefore, "a token that isn't valid yet") }
-        if let issuedAt = claims.issuedAt { try require(now + leeway >= issuedAt, "a token from the future") }
-        guard now < expiresAt + leeway else { throw JOSEError(.expired, "an expired token") }
+        let (earliest, latest) = (now - leeway, now + leeway)
+        if let notBefore = claims.notBefore { try require(latest >= notBefore, "a token that isn't valid yet") }
+        if let issuedAt = claims.issuedAt { try require(latest >= issuedAt, "a token from the future") }
+        guard earliest < expiresAt else { throw JOSEError(.expired, "an expired token") }
     }
 }

@@ -1,8 +1,8 @@
 internal import COpenSSL
 
-/// A hash function, fetched once: OpenSSL 3 searches its providers on each fetch.
-final class Digest: Sendable {
-    // An EVP_MD is immutable and counted by atomic references.
+/// A hash function, fetched once and never given back: OpenSSL 3 searches its providers on each fetch.
+struct Digest: Sendable {
+    // An EVP_MD is immutable.
     nonisolated(unsafe) let handle: OpaquePointer
     let size: Int
 
@@ -45,15 +45,11 @@ package enum SHA256 {
         package func bucket(of count: Int) -> Int { Int(words.3 % UInt64(count)) }
     }
 
-    /// The hash of bytes, read where they are if they lie side by side.
-    package static func digest(_ bytes: some Collection<UInt8>) throws -> Digest {
-        let inPlace = try bytes.withContiguousStorageIfAvailable { bytes in
-            try Digest { hash in
-                try check(
-                    EVP_Digest(bytes.baseAddress, bytes.count, hash.baseAddress, nil, JOSE.Digest.sha256.handle, nil),
-                    "EVP_Digest")
-            }
+    /// The hash of bytes, as a key of dictionaries.
+    package static func digest(_ bytes: [UInt8]) throws -> Digest {
+        try Digest { hash in
+            try check(
+                EVP_Digest(bytes, bytes.count, hash.baseAddress, nil, JOSE.Digest.sha256.handle, nil), "EVP_Digest")
         }
-        return try inPlace ?? digest(Array(bytes))
     }
 }

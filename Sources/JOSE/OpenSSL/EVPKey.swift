@@ -7,10 +7,10 @@ internal import COpenSSL
 final class EVPKey: Sendable {
     nonisolated(unsafe) private let handle: OpaquePointer
     let isPrivate: Bool
-    private let contexts = Locked<[SignatureContext.Purpose: [SignatureContext]]>([:])
+    private let idleContexts = Locked<[SignatureContext]>([])
 
-    /// Idle contexts kept for one purpose; each holds a copy of the key.
-    private static let keptContexts = 16
+    /// Idle contexts that are kept; each holds a copy of the key.
+    private static let keptContexts = 32
 
     /// Takes over a key that OpenSSL made.
     init(owning handle: OpaquePointer, isPrivate: Bool) {
@@ -29,13 +29,16 @@ final class EVPKey: Sendable {
     func withContext<Result>(
         for purpose: SignatureContext.Purpose, _ body: (SignatureContext) throws -> Result
     ) throws -> Result {
-        let context =
-            try contexts.withLock { $0[purpose]?.popLast() }
-            ?? SignatureContext(copying: handle, purpose: purpose)
+        let idle = idleContexts.withLock { contexts in
+            contexts.lastIndex { $0.purpose == purpose }.map { contexts.remove(at: $0) }
+        }
+        let context = try idle ?? SignatureContext(copying: handle, purpose: purpose)
         let result = try body(context)
         // A context that threw isn't used again.
-        contexts.withLock {
-            if $0[purpose, default: []].count < Self.keptContexts { $0[purpose, default: []].append(context) }
+        // What is too much is freed after the lock.
+        _ = idleContexts.withLock { contexts in
+            contexts.append(context)
+            return contexts.count > Self.keptContexts ? contexts.removeFirst() : nil
         }
         return result
     }

@@ -10,7 +10,7 @@ final class SignatureContext: @unchecked Sendable {
         let signs: Bool
     }
 
-    private let purpose: Purpose
+    let purpose: Purpose
     private let key: OpaquePointer
     private let operation: OpaquePointer
     private let hashing: OpaquePointer

@@ -38,6 +38,7 @@ struct TokenIssuer: Sendable {
     let keys: KeyService
     /// What the URLs of status lists start with; a list's id is the rest.
     let statusListsURL: String
+    private let jwtIDs = RandomNames()
 
     init(issuer: String, audience: String, lifetime: Duration, keys: KeyService) {
         self.issuer = issuer
@@ -88,19 +89,29 @@ struct TokenIssuer: Sendable {
         var expiresIn = try lifetime(key, at: now)
         if let lifetime = content.lifetime { expiresIn = min(expiresIn, lifetime.components.seconds) }
         if let latest = content.latestExpiry { expiresIn = min(expiresIn, latest.seconds - now.seconds) }
-        var claims: JSONObject = [
-            "iss": .string(issuer), "sub": .string(content.subject),
-            "aud": content.audiences.count == 1
-                ? .string(content.audiences[0]) : .array(content.audiences.map { .string($0) }),
-            "client_id": .string(content.clientID), "iat": .integer(now.seconds),
-            "exp": .integer(now.seconds + expiresIn), "jti": .string(Base64URL.encode(try randomBytes(16))),
-        ]
-        claims["scope"] = content.scopes.map { .string($0.joined(separator: " ")) }
-        claims["sid"] = content.sessionID.map { .string($0) }
-        claims["act"] = content.actor.map { .object($0) }
-        claims["status"] = content.status.claim(listsURL: statusListsURL)
-        for member in content.claims.members { claims[member.name] = member.value }
-        return IssuedToken(text: try key.accessTokens.sign(claims.json), expiresIn: expiresIn)
+        let claims = claims(content, jwtID: try jwtIDs.next(), issuedAt: now.seconds, expiresIn: expiresIn)
+        return IssuedToken(text: try key.accessTokens.sign(claims), expiresIn: expiresIn)
+    }
+
+    private func claims(_ content: AccessTokenContent, jwtID: String, issuedAt: Int64, expiresIn: Int64) -> [UInt8] {
+        var claims = JSONObjectWriter(capacity: 1024)
+        claims.append("iss", issuer)
+        claims.append("sub", content.subject)
+        if content.audiences.count == 1 {
+            claims.append("aud", content.audiences[0])
+        } else {
+            claims.append("aud", .array(content.audiences.map { .string($0) }))
+        }
+        claims.append("client_id", content.clientID)
+        claims.append("iat", issuedAt)
+        claims.append("exp", issuedAt + expiresIn)
+        claims.append("jti", jwtID)
+        if let scopes = content.scopes { claims.append("scope", scopes.joined(separator: " ")) }
+        if let sessionID = content.sessionID { claims.append("sid", sessionID) }
+        if let actor = content.actor { claims.append("act", .object(actor)) }
+        claims.append("status", content.status.claim(listsURL: statusListsURL))
+        claims.append(content.claims)
+        return claims.json()
     }
 
     /// A status list token (Token Status List draft, section 5.1), good for as long as an access token.

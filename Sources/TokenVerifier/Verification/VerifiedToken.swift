@@ -3,13 +3,15 @@ public import JOSE
 
 /// A token that was accepted.
 public struct VerifiedToken<Claims: Decodable & Sendable>: Sendable {
-    public let header: JWSHeader
-    /// The registered claims, and all others as JSON.
-    public let claims: JWTClaims
+    private let accepted: AcceptedToken
     /// The caller's own view of the claims.
     public let custom: Claims
+
+    public var header: JWSHeader { accepted.header }
+    /// The registered claims, and all others as JSON.
+    public var claims: JWTClaims { accepted.claims }
     /// The claims as they were spelt.
-    public let payload: [UInt8]
+    public var payload: [UInt8] { accepted.payload }
 
     /// The `sub`: whom the token is about.
     public var subject: String { claims.subject ?? "" }
@@ -17,14 +19,20 @@ public struct VerifiedToken<Claims: Decodable & Sendable>: Sendable {
     /// The scopes that the token has (RFC 8693 section 4.2).
     public var scopes: [Substring] { claims.members["scope"]?.string?.split(separator: " ") ?? [] }
 
-    init(_ jws: JWS, _ claims: JWTClaims) throws {
-        header = jws.header
-        payload = jws.payload
-        self.claims = claims
-        if Claims.self == NoClaims.self {
-            custom = NoClaims() as! Claims
-        } else {
-            custom = try JSONDecoder().decode(Claims.self, from: Data(jws.payload))
+    init(_ accepted: AcceptedToken) {
+        self.accepted = accepted
+        custom = accepted.custom as! Claims
+    }
+
+    /// The claims of a payload.
+    ///
+    /// - Throws: ``TokenRejection`` where they aren't of this type.
+    static func decode(_ payload: [UInt8]) throws -> any Sendable {
+        if Claims.self == NoClaims.self { return NoClaims() }
+        do {
+            return try JSONDecoder().decode(Claims.self, from: Data(payload))
+        } catch is DecodingError {
+            throw TokenRejection(.claimRefused, "claims that aren't of the type \(Claims.self)")
         }
     }
 }

@@ -39,7 +39,7 @@ struct HashField {
             default: break
             }
         }
-        return try? Base64URL.decode(letters)
+        return try? Base64URL.decode(letters[...])
     }
 
     // MARK: What crypt(3) writes

@@ -4,22 +4,14 @@ internal import JOSE
 ///
 /// It holds two generations: what is used moves to the young one, and when that is full the old one goes. So it is bounded
 /// without a list to keep in order.
-final class VerifiedTokenCache<Claims: Decodable & Sendable>: Sendable {
-    struct Entry: Sendable {
-        let token: VerifiedToken<Claims>
-        /// The key that signed it, and the set in which that was last found.
-        let key: JWK
-        let keys: PublishedKeys
-        let status: StatusListReference?
-    }
-
+final class AcceptedTokenCache: Sendable {
     private struct Generations {
-        var young: [SHA256.Digest: Entry] = [:]
-        var old: [SHA256.Digest: Entry] = [:]
+        var young: [SHA256.Digest: AcceptedToken] = [:]
+        var old: [SHA256.Digest: AcceptedToken] = [:]
     }
 
     private let shards: [Locked<Generations>]
-    /// How many entries a generation of a shard holds.
+    /// How many tokens a generation of a shard holds.
     private let size: Int
 
     private static var shardCount: Int { 16 }
@@ -32,32 +24,32 @@ final class VerifiedTokenCache<Claims: Decodable & Sendable>: Sendable {
 
     private func shard(_ digest: SHA256.Digest) -> Locked<Generations> { shards[digest.bucket(of: Self.shardCount)] }
 
-    func entry(_ digest: SHA256.Digest) -> Entry? {
+    func token(_ digest: SHA256.Digest) -> AcceptedToken? {
         guard size > 0 else { return nil }
         return shard(digest).withLock { generations in
-            if let entry = generations.young[digest] { return entry }
-            guard let entry = generations.old[digest] else { return nil }
-            _ = insert(entry, digest, &generations)
-            return entry
+            if let token = generations.young[digest] { return token }
+            guard let token = generations.old[digest] else { return nil }
+            _ = insert(token, digest, &generations)
+            return token
         }
     }
 
-    func insert(_ entry: Entry, _ digest: SHA256.Digest) {
+    func insert(_ token: AcceptedToken, _ digest: SHA256.Digest) {
         guard size > 0 else { return }
         // What goes is freed after the lock.
-        _ = shard(digest).withLock { insert(entry, digest, &$0) }
+        _ = shard(digest).withLock { insert(token, digest, &$0) }
     }
 
-    private func insert(_ entry: Entry, _ digest: SHA256.Digest, _ generations: inout Generations)
-        -> [SHA256.Digest: Entry]
+    private func insert(_ token: AcceptedToken, _ digest: SHA256.Digest, _ generations: inout Generations)
+        -> [SHA256.Digest: AcceptedToken]
     {
-        var outgoing: [SHA256.Digest: Entry] = [:]
+        var outgoing: [SHA256.Digest: AcceptedToken] = [:]
         if generations.young.count >= size, generations.young[digest] == nil {
             outgoing = generations.old
             generations.old = generations.young
             generations.young = [:]
         }
-        generations.young[digest] = entry
+        generations.young[digest] = token
         return outgoing
     }
 

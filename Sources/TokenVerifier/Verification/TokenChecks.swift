@@ -1,0 +1,89 @@
+internal import JOSE
+
+/// What a ``TokenVerifier`` does, whatever type the claims are decoded into: generic code isn't specialised for other
+/// modules, and slow then.
+final class TokenChecks: Sendable {
+    private let policy: JWTPolicy
+    private let keys: any KeySource
+    private let statuses: (any StatusSource)?
+    private let needsStatus: Bool
+    private let decode: @Sendable (_ payload: [UInt8]) throws -> any Sendable
+    private let cache: AcceptedTokenCache
+    private let now: @Sendable () -> Instant
+
+    /// - Parameters:
+    ///   - needsStatus: whether tokens whose status can't be had are refused.
+    ///   - decode: makes the caller's own view of the claims, or throws a ``TokenRejection``.
+    init(
+        policy: JWTPolicy, keys: any KeySource, statuses: (any StatusSource)?, needsStatus: Bool, cacheCapacity: Int,
+        now: @escaping @Sendable () -> Instant, decode: @escaping @Sendable (_ payload: [UInt8]) throws -> any Sendable
+    ) {
+        self.policy = policy
+        self.keys = keys
+        self.statuses = statuses
+        self.needsStatus = needsStatus
+        self.decode = decode
+        cache = AcceptedTokenCache(capacity: cacheCapacity)
+        self.now = now
+    }
+
+    /// Checks a token of at most ``JWS/maximumTokenSize`` bytes.
+    ///
+    /// - Throws: ``TokenRejection``, `JOSEError`, ``VerifierUnavailable``.
+    func accept(_ token: [UInt8]) async throws -> AcceptedToken {
+        let digest = try SHA256.digest(token)
+        let keys = try await keys.keys()
+        guard let known = cache.token(digest) else { return try await acceptUnseen(token, digest, keys) }
+        guard known.keys === keys || keys.contains(known.key) else {
+            cache.remove(digest)
+            return try await acceptUnseen(token, digest, keys)
+        }
+        guard policy.isCurrent(known.claims, at: now()) else {
+            cache.remove(digest)
+            throw TokenRejection(.expired, "an expired token")
+        }
+        try await checkStatus(known.status)
+        if known.keys !== keys { cache.insert(known.found(in: keys), digest) }
+        return known
+    }
+
+    private func acceptUnseen(_ token: [UInt8], _ digest: SHA256.Digest, _ keys: PublishedKeys) async throws
+        -> AcceptedToken
+    {
+        let jws = try JWS(compact: token)
+        try policy.check(jws.header)
+        var keys = keys
+        // A key that was published a moment ago; whoever makes kids up has it looked for now and then only.
+        if !keys.hasKey(for: jws.header), let newer = await self.keys.keysLookingAgain() { keys = newer }
+        let key = try jws.verify(with: keys.set)
+        let claims = try JWTClaims(json: jws.payload)
+        try policy.check(claims, header: jws.header, at: now())
+        if let missing = policy.missingScope(claims) {
+            throw TokenRejection(.insufficientScope, "a token without the scope \(missing)")
+        }
+        let custom = try decode(jws.payload)
+        let status = claims.members["status"]
+        let reference = StatusListReference(claim: status)
+        if status != nil, reference == nil, statuses != nil {
+            throw TokenRejection(.claimRefused, "a status that names no place in a list")
+        }
+        try await checkStatus(reference)
+        let accepted = AcceptedToken(
+            header: jws.header, claims: claims, payload: jws.payload, custom: custom, key: key, keys: keys,
+            status: reference)
+        cache.insert(accepted, digest)
+        return accepted
+    }
+
+    private func checkStatus(_ reference: StatusListReference?) async throws {
+        guard let statuses, let reference else { return }
+        do {
+            guard let status = try await statuses.status(at: reference) else {
+                throw TokenRejection(.claimRefused, "a status that names no list of the issuer")
+            }
+            guard status == 0 else { throw TokenRejection(.revoked, "its status is \(status)") }
+        } catch let error as VerifierUnavailable {
+            if needsStatus { throw error }
+        }
+    }
+}
