@@ -142,8 +142,8 @@ struct TokenVerifierTests {
         for number in 0..<1000 {
             let digest = try SHA256.digest(Array("\(number)".utf8))
             let token = AcceptedToken(
-                header: verified.header, claims: verified.claims, payload: verified.payload, custom: NoClaims(),
-                key: keys.set.keys[0], keys: keys, status: nil)
+                signed: KnownHeader(verified.header, signedWith: keys.set.keys[0], of: keys), claims: verified.claims,
+                payload: verified.payload, custom: NoClaims(), status: nil)
             cache.insert(token, digest)
         }
         let held = try (0..<1000).count { cache.token(try SHA256.digest(Array("\($0)".utf8))) != nil }

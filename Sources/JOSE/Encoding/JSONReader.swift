@@ -7,8 +7,7 @@ extension JSONValue {
     /// - Throws: ``JOSEError`` `malformed` for anything that isn't one JSON value, a repeated member name, nesting deeper
     ///   than ``maximumDepth``, a number out of range, a lone surrogate or invalid UTF-8.
     public init(json: some Collection<UInt8>) throws {
-        var reader = JSONReader(bytes: Array(json), maximumDepth: Self.maximumDepth)
-        self = try reader.document()
+        self = try JSONReader.document(Array(json), maximumDepth: Self.maximumDepth)
     }
 
     /// Reads one JSON text from a string.
@@ -23,8 +22,7 @@ extension JSONObject {
 
     /// As ``init(json:)``, with another bound of the nesting.
     package init(json: some Collection<UInt8>, maximumDepth: Int) throws {
-        var reader = JSONReader(bytes: Array(json), maximumDepth: maximumDepth)
-        guard case .object(let object) = try reader.document() else {
+        guard case .object(let object) = try JSONReader.document(Array(json), maximumDepth: maximumDepth) else {
             throw JOSEError(.malformed, "JSON that isn't an object")
         }
         self = object
@@ -33,15 +31,26 @@ extension JSONObject {
 
 /// One pass over the bytes, no look-back.
 private struct JSONReader {
-    let bytes: [UInt8]
-    let maximumDepth: Int
-    var position = 0
-    var depth = 0
+    // Lent for as long as the reader lives. Each index is compared with the count before it is used.
+    private let bytes: UnsafeBufferPointer<UInt8>
+    private let maximumDepth: Int
+    private var position = 0
+    private var depth = 0
 
-    init(bytes: [UInt8], maximumDepth: Int) {
+    static func document(_ bytes: [UInt8], maximumDepth: Int) throws -> JSONValue {
+        try bytes.withUnsafeBufferPointer { bytes in
+            var reader = JSONReader(bytes: bytes, maximumDepth: maximumDepth)
+            return try reader.document()
+        }
+    }
+
+    private init(bytes: UnsafeBufferPointer<UInt8>, maximumDepth: Int) {
         self.bytes = bytes
         self.maximumDepth = maximumDepth
     }
+
+    /// What was read from a position on.
+    func read(from start: Int) -> UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: bytes[start..<position]) }
 
     mutating func document() throws -> JSONValue {
         let value = try value()
@@ -97,7 +106,7 @@ private struct JSONReader {
 
     mutating func object() throws -> JSONValue {
         var object = JSONObject()
-        object.reserveCapacity(8)
+        if depth == 1 { object.reserveCapacity(16) }
         // Only where there are so many that comparing a name with each of them would take long.
         var names: Set<[UInt8]> = []
         skipSpace()
@@ -120,9 +129,8 @@ private struct JSONReader {
     ///
     /// - Parameter names: those of all members, once there are more than ``comparedNames``.
     func repeats(_ name: String, in object: JSONObject, _ names: inout Set<[UInt8]>) -> Bool {
-        let members = object.members
-        guard members.count >= Self.comparedNames else { return members.contains { $0.name.isSpelt(name) } }
-        if names.isEmpty { names = Set(members.map { Array($0.name.utf8) }) }
+        guard object.members.count >= Self.comparedNames else { return object.contains(name) }
+        if names.isEmpty { names = Set(object.members.map { Array($0.name.utf8) }) }
         return !names.insert(Array(name.utf8)).inserted
     }
 
@@ -156,8 +164,8 @@ private struct JSONReader {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
             guard skipDigits() > 0 else { throw malformed("an invalid number") }
         }
-        if isInteger, position - start <= Self.surelyFitting { return .integer(integer(bytes[start..<position])) }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
+        if isInteger, position - start <= Self.surelyFitting { return .integer(integer(read(from: start))) }
+        let text = String(decoding: read(from: start), as: UTF8.self)
         if isInteger, let number = Int64(text) { return .integer(number) }
         guard let number = Double(text), number.isFinite else { throw malformed("a number out of range") }
         return .number(number)
@@ -166,9 +174,10 @@ private struct JSONReader {
     /// An integer of so many letters fits in 64 bits.
     static var surelyFitting: Int { 18 }
 
-    func integer(_ letters: ArraySlice<UInt8>) -> Int64 {
+    func integer(_ letters: UnsafeBufferPointer<UInt8>) -> Int64 {
+        var magnitude: Int64 = 0
         let isNegative = letters.first == UInt8(ascii: "-")
-        let magnitude = letters.dropFirst(isNegative ? 1 : 0).reduce(0) { $0 * 10 + Int64($1 - UInt8(ascii: "0")) }
+        for letter in letters.dropFirst(isNegative ? 1 : 0) { magnitude = magnitude * 10 + Int64(letter & 15) }
         return isNegative ? -magnitude : magnitude
     }
 
@@ -183,10 +192,13 @@ private struct JSONReader {
         let start = position
         // Most strings are spelt as they are, in ASCII.
         while let byte = next, byte < 0x80, byte >= 0x20, byte != UInt8(ascii: "\\") {
+            if byte == UInt8(ascii: "\"") {
+                defer { position += 1 }
+                return String(decoding: read(from: start), as: UTF8.self)
+            }
             position += 1
-            if byte == UInt8(ascii: "\"") { return String(decoding: bytes[start..<position - 1], as: UTF8.self) }
         }
-        return try string(after: Array(bytes[start..<position]))
+        return try string(after: Array(read(from: start)))
     }
 
     /// The string whose beginning was read.

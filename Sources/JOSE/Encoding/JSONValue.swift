@@ -44,6 +44,24 @@ public struct JSONObject: Hashable, Sendable {
     public struct Member: Hashable, Sendable {
         public let name: String
         public var value: JSONValue
+        fileprivate let nameKey: NameKey
+
+        fileprivate init(name: String, value: JSONValue) {
+            self.name = name
+            self.value = value
+            nameKey = NameKey(name)
+        }
+    }
+
+    /// The length and the first letters of a name: few names that differ have the same.
+    fileprivate struct NameKey: Hashable, Sendable {
+        private let word: UInt64
+
+        init(_ name: String) {
+            word = name.withCodeUnits { name in
+                name.prefix(7).reduce(UInt64(truncatingIfNeeded: name.count)) { $0 << 8 | UInt64($1) }
+            }
+        }
     }
 
     /// The members in order.
@@ -53,10 +71,9 @@ public struct JSONObject: Hashable, Sendable {
 
     /// The value of a member. Setting `nil` removes it, setting a new one appends it.
     public subscript(name: String) -> JSONValue? {
-        get { members.first { $0.name.isSpelt(name) }?.value }
+        get { index(of: name).map { members[$0].value } }
         set {
-            let index = members.firstIndex { $0.name.isSpelt(name) }
-            switch (index, newValue) {
+            switch (index(of: name), newValue) {
             case (let index?, let value?): members[index].value = value
             case (let index?, nil): members.remove(at: index)
             case (nil, let value?): members.append(Member(name: name, value: value))
@@ -64,6 +81,14 @@ public struct JSONObject: Hashable, Sendable {
             }
         }
     }
+
+    private func index(of name: String) -> Int? {
+        let key = NameKey(name)
+        return members.firstIndex { $0.nameKey == key && $0.name.isSpelt(name) }
+    }
+
+    /// Whether there is a member of a name.
+    func contains(_ name: String) -> Bool { index(of: name) != nil }
 
     mutating func reserveCapacity(_ count: Int) { members.reserveCapacity(count) }
 

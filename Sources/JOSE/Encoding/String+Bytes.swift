@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Strangers' text is looked at byte by byte. Swift's own comparing, hashing and splitting of strings works on characters, and
 /// takes quadratic time for one that is made of thousands of combining marks.
 extension String {
@@ -5,7 +7,10 @@ extension String {
     /// `==` takes composed and decomposed letters for the same.
     package func isSpelt(_ other: String) -> Bool {
         guard utf8.count == other.utf8.count else { return false }
-        return withCodeUnits { left in other.withCodeUnits { right in left.elementsEqual(right) } }
+        return withCodeUnits { left in
+            // Of the same length, and no string is at no address.
+            other.withCodeUnits { right in memcmp(left.baseAddress!, right.baseAddress!, left.count) == 0 }
+        }
     }
 
     /// Lends the UTF-8 code units side by side; they must not be kept.

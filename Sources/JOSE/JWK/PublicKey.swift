@@ -50,6 +50,10 @@ public struct PublicKey: Sendable {
     ///   - algorithm: one of ``KeyParameters/algorithms`` of this key.
     /// - Returns: `false` for a signature of a wrong length or with numbers out of range, too.
     public func isValidSignature(_ signature: [UInt8], of message: [UInt8], algorithm: Algorithm) throws -> Bool {
+        try isValidSignature(signature, of: message[...], algorithm: algorithm)
+    }
+
+    func isValidSignature(_ signature: [UInt8], of message: ArraySlice<UInt8>, algorithm: Algorithm) throws -> Bool {
         guard algorithm.fits(parameters) else {
             throw JOSEError(.unsupported, "\(algorithm) with a key of another kind")
         }

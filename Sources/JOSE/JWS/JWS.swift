@@ -5,7 +5,7 @@ public struct JWS: Sendable {
     public let payload: [UInt8]
     let signature: [UInt8]
     /// Header and payload as they were spelt.
-    let signingInput: [UInt8]
+    let signingInput: ArraySlice<UInt8>
 
     /// The longest token that is read, in bytes.
     public static let maximumTokenSize = 16 * 1024
@@ -21,17 +21,19 @@ public struct JWS: Sendable {
     }
 
     private init(bytes compact: [UInt8]) throws {
-        let dot = UInt8(ascii: ".")
-        guard let first = compact.firstIndex(of: dot), let second = compact[(first + 1)...].firstIndex(of: dot),
-            !compact[(second + 1)...].contains(dot)
-        else { throw JOSEError(.malformed, "a token that isn't three parts with dots between them") }
-        guard first <= JWS.maximumTokenSize else {
-            throw JOSEError(.malformed, "a header over \(JWS.maximumTokenSize) bytes")
-        }
-        header = try JWSHeader(json: Base64URL.decode(compact[..<first]))
-        payload = try Base64URL.decode(compact[(first + 1)..<second])
-        signature = try Base64URL.decode(compact[(second + 1)...])
-        signingInput = Array(compact[..<second])
+        try self.init(CompactJWS(compact))
+    }
+
+    package init(_ parts: CompactJWS) throws {
+        try self.init(parts, header: JWSHeader(json: Base64URL.decode(parts.header)))
+    }
+
+    /// - Parameter header: what the header spells.
+    package init(_ parts: CompactJWS, header: JWSHeader) throws {
+        self.header = header
+        payload = try Base64URL.decode(parts.payload)
+        signature = try Base64URL.decode(parts.signature)
+        signingInput = parts.signingInput
     }
 
     /// Reads a token from a string.

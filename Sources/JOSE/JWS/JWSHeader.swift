@@ -16,7 +16,7 @@ public struct JWSHeader: Hashable, Sendable {
     ///   understood here.
     init(json: some Collection<UInt8>) throws {
         members = try JSONObject(json: json)
-        guard members["crit"] == nil, members["b64"] == nil else {
+        guard !members.contains("crit"), !members.contains("b64") else {
             throw JOSEError(.unsupported, "a header with extensions that must be understood")
         }
         guard let name = members["alg"]?.string else { throw JOSEError(.malformed, "a header without alg") }

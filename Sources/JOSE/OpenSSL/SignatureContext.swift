@@ -53,7 +53,7 @@ final class SignatureContext: @unchecked Sendable {
             try check(EVP_DigestSignInit(hashing, nil, nil, nil, key), "EVP_DigestSignInit")
             try check(EVP_DigestSign(hashing, &signature, &count, message, message.count), "EVP_DigestSign")
         } else {
-            let hash = try hash(message)
+            let hash = try hash(message[...])
             try check(EVP_PKEY_sign(operation, &signature, &count, hash, hash.count), "EVP_PKEY_sign")
         }
         signature.removeLast(signature.count - count)
@@ -62,10 +62,12 @@ final class SignatureContext: @unchecked Sendable {
     }
 
     /// Whether a signature in JWS's form belongs to the message.
-    func verify(_ signature: [UInt8], of message: [UInt8]) throws -> Bool {
+    func verify(_ signature: [UInt8], of message: ArraySlice<UInt8>) throws -> Bool {
         if purpose.algorithm.digest == nil {
             try check(EVP_DigestVerifyInit(hashing, nil, nil, nil, key), "EVP_DigestVerifyInit")
-            return accepted(EVP_DigestVerify(hashing, signature, signature.count, message, message.count))
+            return message.withUnsafeBufferPointer { message in
+                accepted(EVP_DigestVerify(hashing, signature, signature.count, message.baseAddress, message.count))
+            }
         }
         let encoded =
             if let size = purpose.algorithm.curve?.coordinateSize {
@@ -82,11 +84,13 @@ final class SignatureContext: @unchecked Sendable {
         return result == 1
     }
 
-    private func hash(_ message: [UInt8]) throws -> [UInt8] {
-        guard let digest = purpose.algorithm.digest else { return message }
+    private func hash(_ message: ArraySlice<UInt8>) throws -> [UInt8] {
+        guard let digest = purpose.algorithm.digest else { return Array(message) }
         var hash = [UInt8](repeating: 0, count: digest.size)
         try check(EVP_DigestInit_ex2(hashing, digest.handle, nil), "EVP_DigestInit_ex2")
-        try check(EVP_DigestUpdate(hashing, message, message.count), "EVP_DigestUpdate")
+        try message.withUnsafeBufferPointer { message in
+            try check(EVP_DigestUpdate(hashing, message.baseAddress, message.count), "EVP_DigestUpdate")
+        }
         try check(EVP_DigestFinal_ex(hashing, &hash, nil), "EVP_DigestFinal_ex")
         return hash
     }

@@ -30,9 +30,6 @@ public final class PublishedKeys: Sendable {
         guard let keyID = key.keyID else { return set.keys.contains { $0.publicKey == key.publicKey } }
         return byID[keyID]?.contains { $0.publicKey == key.publicKey && $0.algorithm == key.algorithm } ?? false
     }
-
-    /// Whether any key has the `kid` that a header names.
-    func hasKey(for header: JWSHeader) -> Bool { header.keyID.map { byID[$0] != nil } ?? !set.keys.isEmpty }
 }
 
 /// A set of keys that is at hand already.

@@ -8,6 +8,7 @@ final class TokenChecks: Sendable {
     private let statuses: (any StatusSource)?
     private let needsStatus: Bool
     private let decode: @Sendable (_ payload: [UInt8]) throws -> any Sendable
+    private let headers = KnownHeaders()
     private let cache: AcceptedTokenCache
     private let now: @Sendable () -> Instant
 
@@ -34,7 +35,7 @@ final class TokenChecks: Sendable {
         let digest = try SHA256.digest(token)
         let keys = try await keys.keys()
         guard let known = cache.token(digest) else { return try await acceptUnseen(token, digest, keys) }
-        guard known.keys === keys || keys.contains(known.key) else {
+        guard known.signed.keys === keys || keys.contains(known.signed.key) else {
             cache.remove(digest)
             return try await acceptUnseen(token, digest, keys)
         }
@@ -43,36 +44,54 @@ final class TokenChecks: Sendable {
             throw TokenRejection(.expired, "an expired token")
         }
         try await checkStatus(known.status)
-        if known.keys !== keys { cache.insert(known.found(in: keys), digest) }
+        if known.signed.keys !== keys { cache.insert(known.found(in: keys), digest) }
         return known
     }
 
     private func acceptUnseen(_ token: [UInt8], _ digest: SHA256.Digest, _ keys: PublishedKeys) async throws
         -> AcceptedToken
     {
-        let jws = try JWS(compact: token)
-        try policy.check(jws.header)
-        var keys = keys
-        // A key that was published a moment ago; whoever makes kids up has it looked for now and then only.
-        if !keys.hasKey(for: jws.header), let newer = await self.keys.keysLookingAgain() { keys = newer }
-        let key = try jws.verify(with: keys.set)
+        let accepted: AcceptedToken
+        do {
+            accepted = try acceptButForStatus(token, keys)
+        } catch let error as JOSEError where error.code == .unknownKey {
+            // A key that was published a moment ago; whoever makes kids up has it looked for now and then only.
+            guard let newer = await self.keys.keysLookingAgain() else { throw error }
+            accepted = try acceptButForStatus(token, newer)
+        }
+        try await checkStatus(accepted.status)
+        cache.insert(accepted, digest)
+        return accepted
+    }
+
+    /// All that needs no waiting.
+    private func acceptButForStatus(_ token: [UInt8], _ keys: PublishedKeys) throws -> AcceptedToken {
+        let (jws, signed) = try verifiedSignature(of: CompactJWS(token), with: keys)
         let claims = try JWTClaims(json: jws.payload)
         try policy.check(claims, header: jws.header, at: now())
         if let missing = policy.missingScope(claims) {
             throw TokenRejection(.insufficientScope, "a token without the scope \(missing)")
         }
-        let custom = try decode(jws.payload)
         let status = claims.members["status"]
         let reference = StatusListReference(claim: status)
         if status != nil, reference == nil, statuses != nil {
             throw TokenRejection(.claimRefused, "a status that names no place in a list")
         }
-        try await checkStatus(reference)
-        let accepted = AcceptedToken(
-            header: jws.header, claims: claims, payload: jws.payload, custom: custom, key: key, keys: keys,
-            status: reference)
-        cache.insert(accepted, digest)
-        return accepted
+        return AcceptedToken(
+            signed: signed, claims: claims, payload: jws.payload, custom: try decode(jws.payload), status: reference)
+    }
+
+    private func verifiedSignature(of parts: CompactJWS, with keys: PublishedKeys) throws -> (JWS, KnownHeader) {
+        if let known = headers.header(parts.header, in: keys) {
+            let jws = try JWS(parts, header: known.header)
+            try jws.verify(with: known.key)
+            return (jws, known)
+        }
+        let jws = try JWS(parts)
+        try policy.check(jws.header)
+        let signed = KnownHeader(jws.header, signedWith: try jws.verify(with: keys.set), of: keys)
+        headers.insert(signed, parts.header)
+        return (jws, signed)
     }
 
     private func checkStatus(_ reference: StatusListReference?) async throws {

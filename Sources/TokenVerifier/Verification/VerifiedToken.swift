@@ -7,7 +7,7 @@ public struct VerifiedToken<Claims: Decodable & Sendable>: Sendable {
     /// The caller's own view of the claims.
     public let custom: Claims
 
-    public var header: JWSHeader { accepted.header }
+    public var header: JWSHeader { accepted.signed.header }
     /// The registered claims, and all others as JSON.
     public var claims: JWTClaims { accepted.claims }
     /// The claims as they were spelt.
