@@ -8,9 +8,9 @@ enum ECDSASignature {
     /// A length of one byte follows, over 127.
     private static let longLength: UInt8 = 0x81
 
-    static func concatenated(fromDER der: [UInt8], coordinateSize size: Int) throws -> [UInt8] {
+    static func concatenated(fromDER der: ArraySlice<UInt8>, coordinateSize size: Int) throws -> [UInt8] {
         var signature = [UInt8](repeating: 0, count: 2 * size)
-        var rest = der[...]
+        var rest = der
         guard rest.popFirst() == sequence, length(&rest) == rest.count else { throw notDER }
         for end in [size, 2 * size] {
             guard rest.popFirst() == integer, let count = length(&rest), count >= 1, count <= rest.count else {
@@ -18,7 +18,7 @@ enum ECDSASignature {
             }
             let digits = rest.prefix(count).drop { $0 == 0 }
             guard digits.count <= size else { throw notDER }
-            signature.replaceSubrange(end - digits.count..<end, with: digits)
+            for (index, digit) in zip(end - digits.count..<end, digits) { signature[index] = digit }
             rest = rest.dropFirst(count)
         }
         guard rest.isEmpty else { throw notDER }

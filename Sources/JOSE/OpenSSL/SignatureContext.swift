@@ -14,6 +14,9 @@ final class SignatureContext: @unchecked Sendable {
     private let key: OpaquePointer
     private let operation: OpaquePointer
     private let hashing: OpaquePointer
+    /// Room for a hash, and for a signature as OpenSSL spells it.
+    private var hash: [UInt8]
+    private var encoded: [UInt8]
 
     init(copying original: OpaquePointer, purpose: Purpose) throws {
         self.purpose = purpose
@@ -24,6 +27,8 @@ final class SignatureContext: @unchecked Sendable {
         }
         self.operation = operation
         self.hashing = hashing
+        hash = [UInt8](repeating: 0, count: purpose.algorithm.digest?.size ?? 0)
+        encoded = [UInt8](repeating: 0, count: Int(EVP_PKEY_get_size(key)))
         guard let digest = purpose.algorithm.digest else { return }
         let started = purpose.signs ? EVP_PKEY_sign_init(operation) : EVP_PKEY_verify_init(operation)
         try check(started, "EVP_PKEY_sign_init")
@@ -47,23 +52,21 @@ final class SignatureContext: @unchecked Sendable {
 
     /// The signature in JWS's form.
     func sign(_ message: [UInt8]) throws -> [UInt8] {
-        var signature = [UInt8](repeating: 0, count: Int(EVP_PKEY_get_size(key)))
-        var count = signature.count
-        if purpose.algorithm.digest == nil {
-            try check(EVP_DigestSignInit(hashing, nil, nil, nil, key), "EVP_DigestSignInit")
-            try check(EVP_DigestSign(hashing, &signature, &count, message, message.count), "EVP_DigestSign")
+        var count = encoded.count
+        if let digest = purpose.algorithm.digest {
+            try hash(message[...], digest)
+            try check(EVP_PKEY_sign(operation, &encoded, &count, hash, hash.count), "EVP_PKEY_sign")
         } else {
-            let hash = try hash(message[...])
-            try check(EVP_PKEY_sign(operation, &signature, &count, hash, hash.count), "EVP_PKEY_sign")
+            try check(EVP_DigestSignInit(hashing, nil, nil, nil, key), "EVP_DigestSignInit")
+            try check(EVP_DigestSign(hashing, &encoded, &count, message, message.count), "EVP_DigestSign")
         }
-        signature.removeLast(signature.count - count)
-        guard let size = purpose.algorithm.curve?.coordinateSize else { return signature }
-        return try ECDSASignature.concatenated(fromDER: signature, coordinateSize: size)
+        guard let size = purpose.algorithm.curve?.coordinateSize else { return Array(encoded[..<count]) }
+        return try ECDSASignature.concatenated(fromDER: encoded[..<count], coordinateSize: size)
     }
 
     /// Whether a signature in JWS's form belongs to the message.
     func verify(_ signature: [UInt8], of message: ArraySlice<UInt8>) throws -> Bool {
-        if purpose.algorithm.digest == nil {
+        guard let digest = purpose.algorithm.digest else {
             try check(EVP_DigestVerifyInit(hashing, nil, nil, nil, key), "EVP_DigestVerifyInit")
             return message.withUnsafeBufferPointer { message in
                 accepted(EVP_DigestVerify(hashing, signature, signature.count, message.baseAddress, message.count))
@@ -75,7 +78,7 @@ final class SignatureContext: @unchecked Sendable {
             } else {
                 signature
             }
-        let hash = try hash(message)
+        try hash(message, digest)
         return accepted(EVP_PKEY_verify(operation, encoded, encoded.count, hash, hash.count))
     }
 
@@ -84,14 +87,11 @@ final class SignatureContext: @unchecked Sendable {
         return result == 1
     }
 
-    private func hash(_ message: ArraySlice<UInt8>) throws -> [UInt8] {
-        guard let digest = purpose.algorithm.digest else { return Array(message) }
-        var hash = [UInt8](repeating: 0, count: digest.size)
+    private func hash(_ message: ArraySlice<UInt8>, _ digest: Digest) throws {
         try check(EVP_DigestInit_ex2(hashing, digest.handle, nil), "EVP_DigestInit_ex2")
         try message.withUnsafeBufferPointer { message in
             try check(EVP_DigestUpdate(hashing, message.baseAddress, message.count), "EVP_DigestUpdate")
         }
         try check(EVP_DigestFinal_ex(hashing, &hash, nil), "EVP_DigestFinal_ex")
-        return hash
     }
 }

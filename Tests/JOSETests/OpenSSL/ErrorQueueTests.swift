@@ -71,7 +71,9 @@ struct ErrorQueueTests {
     func elsewhere() {
         expectEmpty("HKDF") { _ = try HKDF.key(from: SecretBytes([1]), info: "", count: 100_000) }
         expectEmpty("DER") { _ = try ECDSASignature.concatenated(fromDER: [1, 2, 3], coordinateSize: 32) }
-        expectEmpty("size") { _ = try ECDSASignature.concatenated(fromDER: hex("3006020101020101"), coordinateSize: 0) }
+        expectEmpty("size") {
+            _ = try ECDSASignature.concatenated(fromDER: hex("3006020101020101")[...], coordinateSize: 0)
+        }
         expectEmpty("Ed25519") { _ = try SampleKey.ed25519.privateKey.traditionalPEM() }
     }
 

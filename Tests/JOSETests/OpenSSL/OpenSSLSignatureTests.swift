@@ -29,7 +29,7 @@ struct OpenSSLSignatureTests {
     func its(_ algorithm: Algorithm) throws {
         var signature = try sign(algorithm, saltLength: "digest")
         if let curve = algorithm.curve {
-            signature = try ECDSASignature.concatenated(fromDER: signature, coordinateSize: curve.coordinateSize)
+            signature = try ECDSASignature.concatenated(fromDER: signature[...], coordinateSize: curve.coordinateSize)
         }
         let key = SampleKey.serving(algorithm).publicKey
         #expect(try key.isValidSignature(signature, of: Self.message, algorithm: algorithm))
