@@ -36,6 +36,16 @@ let package = Package(
         .executableTarget(
             name: "ratios",
             dependencies: ["TokenWork", .product(name: "JOSE", package: "token-service")], swiftSettings: settings),
+        // What scripts/load compares the service with.
+        .executableTarget(
+            name: "baseline",
+            dependencies: [
+                .product(name: "JOSE", package: "token-service"),
+                .product(name: "TokenService", package: "token-service"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         // The package benchmark looks for its targets in a folder of this name.
         .executableTarget(
             name: "TokenMetrics",

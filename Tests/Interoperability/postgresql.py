@@ -144,6 +144,11 @@ class PostgreSQL:
         assert completed.returncode == 0, completed.stderr
         return completed.stdout.splitlines()
 
+    @property
+    def postmaster(self):
+        """The process that the others are children of."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
     @contextlib.contextmanager
     def frozen(self, database):
         """Holds up every process that works for a database: its connections are there, and say nothing."""

@@ -4,18 +4,16 @@ import collections
 import contextlib
 import math
 import os
-import random
 import statistics
 import subprocess
 import tempfile
 import time
 
 import processes
-import tokens
 import wrk
 from many_sessions import ManySessions
 from postgresql import Cluster, PostgreSQL
-from refresh_tokens import RefreshTokens
+from refreshable_sessions import RefreshableSessions
 from service import eventually
 
 #: How long each load runs before it is measured, in seconds.
@@ -47,43 +45,24 @@ def flushes_of_the_disk(folder, seconds=1):
         return count / (time.monotonic() - began)
 
 
-class RefreshableDatabase:
+class RefreshableDatabase(RefreshableSessions):
     """A database with many sessions, and what nodes over it need."""
 
     def __init__(self, server, folder, sessions, users):
         self.server = server
         self.name = server.new_database()
-        self.many = ManySessions(sessions, users)
         self.cluster = Cluster(folder, server.url(self.name))
-        self.tokens = RefreshTokens(self.cluster.secret.read_text())
-        self._compare_tokens()
-        self.many.store_in_postgresql(server, self.name)
-
-    def _compare_tokens(self):
-        """Checks that tokens are made here as the service makes them."""
+        super().__init__(ManySessions(sessions, users), self.cluster.secret.read_text())
         with contextlib.closing(self.cluster) as cluster:
-            user, node = cluster.add_user(), cluster.node()
-            token = node.log_in(user)["refresh_token"]
-            for _ in range(2):
-                successor = self.tokens.successor(token)
-                token = node.refresh(token)["refresh_token"]
-                assert token == successor
+            user = cluster.add_user()
+            self.compare_tokens(cluster.node(), user)
+        self.many.store_in_postgresql(server, self.name)
 
     def query(self, sql):
         return self.server.query(sql, self.name)
 
-    def generations(self):
-        """The sum over all sessions: how often they were refreshed, but for a constant."""
-        return int(self.query("SELECT SUM(generation) FROM sessions")[0])
-
-    def refresh_tokens(self, count):
-        """The current refresh tokens of so many sessions, chosen at random."""
-        advanced = dict(
-            line.split("|") for line in self.query("SELECT id, generation FROM sessions WHERE generation > 1"))
-        chosen = random.sample(range(self.many.sessions), min(count, self.many.sessions))
-        return [
-            self.tokens.text(session, int(advanced.get(tokens.encode(session), 1)), self.many.seed(number))
-            for number in chosen for session in [self.many.session_id(number)]]
+    def rows(self, sql):
+        return [line.split("|") for line in self.query(sql)]
 
 
 class ConnectionWatch:
@@ -168,7 +147,7 @@ class Costs:
 
     def __init__(self, database, nodes):
         self.nodes = [node.process.pid for node in nodes]
-        self.postmaster = int((database.server.data / "postmaster.pid").read_text().split()[0])
+        self.postmaster = database.server.postmaster
         self.watch = ConnectionWatch(database)
         self.processors = processes.Processors()
         self.before = self._cpu()
