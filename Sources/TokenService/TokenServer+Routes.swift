@@ -57,7 +57,7 @@ extension TokenServer {
         let status = TokenStatusEndpoints(
             clients: clients, sessions: sessions, tokens: verifiers.liveOrEnded, issuer: tokenIssuer,
             clientAddress: address, now: now)
-        let published = PublishedRoutes(
+        let published = try PublishedRoutes(
             issuer: issuer, maxAge: schedule.jwksMaxAge, keys: keys, database: database, statusLists: lists, now: now)
         let documentation = try Documentation(issuer: issuer, maxAge: schedule.jwksMaxAge)
         return (

@@ -78,7 +78,7 @@ public struct TokenServer: Sendable {
             logger: quietLogger)
         try await ServiceGroup(
             configuration: .init(
-                services: [application, BackgroundWork(server: self)],
+                services: [OnEventLoops(service: application), BackgroundWork(server: self)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         ).run()
     }

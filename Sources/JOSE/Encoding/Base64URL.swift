@@ -96,6 +96,21 @@ public enum Base64URL {
         return bytes
     }
 
+    /// The bytes that a text spells in standard base64 without padding (RFC 4648 section 4), as strictly; `nil` where it
+    /// isn't any.
+    package static func decodeStandard(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+        var letters = Array(text)
+        for index in letters.indices {
+            switch letters[index] {
+            case UInt8(ascii: "+"): letters[index] = UInt8(ascii: "-")
+            case UInt8(ascii: "/"): letters[index] = UInt8(ascii: "_")
+            case UInt8(ascii: "-"), UInt8(ascii: "_"): return nil
+            default: break
+            }
+        }
+        return try? decode(letters[...])
+    }
+
     private static let alphabet = [UInt8]("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
     private static let values: [UInt8] = {

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
 internal import JOSE
@@ -60,14 +59,21 @@ struct ClientAuthenticator: Sendable {
         guard let field = fields.first else { return nil }
         let words = field.words
         guard fields.count == 1, field.utf8.count <= 4096, words.count == 2, words[0].utf8.count == 5,
-            words[0].lowercased() == "basic", let data = Data(base64Encoded: words[1])
+            words[0].lowercased() == "basic", let credentials = base64(words[1])
         else { throw APIError.invalidClient("the Authorization header isn't one of the scheme Basic") }
-        let credentials = Array(data)
         guard let colon = credentials.firstIndex(of: UInt8(ascii: ":")),
             let id = FormParameters.decode(credentials[..<colon]),
             let secret = FormParameters.decode(credentials[(colon + 1)...])
         else { throw APIError.invalidClient("the Authorization header isn't a client's id and secret") }
         return (id, secret)
+    }
+
+    /// The bytes that a text spells in standard base64 with its padding.
+    private static func base64(_ text: String) -> [UInt8]? {
+        let letters = Array(text.utf8)
+        let padding = letters.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+        guard letters.count % 4 == 0, padding <= 2 else { return nil }
+        return Base64URL.decodeStandard(letters.dropLast(padding))
     }
 }
 

@@ -24,10 +24,14 @@ struct FormParameters {
     }
 
     /// A name or a value without its encoding; `nil` for one that has none.
-    static func decode(_ encoded: some Collection<UInt8>) -> String? {
+    static func decode(_ encoded: ArraySlice<UInt8>) -> String? {
+        // Most are spelt as they are.
+        if encoded.allSatisfy({ $0 < 0x80 && $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "%") }) {
+            return String(decoding: encoded, as: UTF8.self)
+        }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(encoded.count)
-        var rest = encoded[...]
+        var rest = encoded
         while let byte = rest.popFirst() {
             switch byte {
             case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))

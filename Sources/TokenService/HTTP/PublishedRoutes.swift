@@ -2,16 +2,29 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import JOSE
 internal import KeyService
+internal import NIOCore
 internal import Storage
 
 /// What anybody may read: the JWKS, the metadata, and whether the service is well.
 struct PublishedRoutes: Sendable {
-    let issuer: String
-    let maxAge: Duration
-    let keys: KeyService
-    let database: any Database
-    let statusLists: StatusLists
-    let now: @Sendable () -> Instant
+    private let maxAge: Duration
+    private let keys: KeyService
+    private let database: any Database
+    private let statusLists: StatusLists
+    private let now: @Sendable () -> Instant
+    private let metadataDocument: (body: ByteBuffer, entityTag: String)
+
+    init(
+        issuer: String, maxAge: Duration, keys: KeyService, database: any Database, statusLists: StatusLists,
+        now: @escaping @Sendable () -> Instant
+    ) throws {
+        self.maxAge = maxAge
+        self.keys = keys
+        self.database = database
+        self.statusLists = statusLists
+        self.now = now
+        metadataDocument = try Self.metadata(of: issuer)
+    }
 
     var routes: [Route] {
         [
@@ -31,8 +44,14 @@ struct PublishedRoutes: Sendable {
             maxAge: maxAge.components.seconds, for: request)
     }
 
-    /// RFC 8414, true of what is served.
     @Sendable private func metadata(_ request: Request, _ context: ServiceRequestContext) async throws -> Response {
+        .published(
+            metadataDocument.body, type: "application/json", entityTag: metadataDocument.entityTag,
+            maxAge: maxAge.components.seconds, for: request)
+    }
+
+    /// RFC 8414, true of what is served.
+    private static func metadata(of issuer: String) throws -> (body: ByteBuffer, entityTag: String) {
         func url(_ path: String) -> JSONValue { .string(TokenIssuer.url(path, issuer: issuer)) }
         func names(_ texts: [String]) -> JSONValue { .array(texts.map { .string($0) }) }
         let (methods, algorithms) = (ClientAuthenticator.methods, names(Algorithm.table.map(\.name)))
@@ -53,9 +72,7 @@ struct PublishedRoutes: Sendable {
             "response_types_supported": [], "service_documentation": url(Documentation.pagePath),
         ]
         let body = document.json
-        return .published(
-            ByteBuffer(bytes: body), type: "application/json", entityTag: try Response.entityTag(of: body),
-            maxAge: maxAge.components.seconds, for: request)
+        return (ByteBuffer(bytes: body), try Response.entityTag(of: body))
     }
 
     /// The Token Status List draft, section 8.1.

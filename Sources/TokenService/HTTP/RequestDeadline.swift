@@ -17,7 +17,15 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     /// What the body of a request ends with that is late.
     struct Passed: Error {}
 
-    private var deadline: Scheduled<Void>?
+    private struct Deadline {
+        let at: NIODeadline
+        let act: () -> Void
+    }
+
+    /// What is waited for; `nil` while nothing is.
+    private var deadline: Deadline?
+    /// Fires at the deadline or before. Each request moves the deadline thrice, and a timer costs more than looking again.
+    private var timer: (at: NIODeadline, scheduled: Scheduled<Void>)?
     private var requestsInProgress = 0
     private var isReading = false
 
@@ -33,13 +41,32 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func setDeadline(in time: TimeAmount, _ context: ChannelHandlerContext, _ act: @escaping () -> Void) {
-        deadline?.cancel()
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time, act)
+        let deadline = Deadline(at: context.eventLoop.now + time, act: act)
+        self.deadline = deadline
+        if let timer, timer.at <= deadline.at { return }
+        startTimer(deadline.at, context)
+    }
+
+    private func startTimer(_ at: NIODeadline, _ context: ChannelHandlerContext) {
+        timer?.scheduled.cancel()
+        let scheduled = context.eventLoop.assumeIsolated().scheduleTask(deadline: at) { self.timerFired(context) }
+        timer = (at, scheduled)
+    }
+
+    private func timerFired(_ context: ChannelHandlerContext) {
+        timer = nil
+        guard let deadline else { return }
+        guard deadline.at <= context.eventLoop.now else { return startTimer(deadline.at, context) }
+        self.deadline = nil
+        deadline.act()
     }
 
     func handlerAdded(context: ChannelHandlerContext) { expect(within: Self.head, context) }
 
-    func handlerRemoved(context: ChannelHandlerContext) { deadline?.cancel() }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        deadline = nil
+        timer?.scheduled.cancel()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -50,7 +77,7 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         case .body: break
         case .end:
             isReading = false
-            deadline?.cancel()
+            deadline = nil
             // The answer may have gone out before the body was in.
             if requestsInProgress == 0 { expect(within: Self.head, context) }
         }

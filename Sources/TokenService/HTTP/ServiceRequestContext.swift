@@ -8,11 +8,13 @@ public import TokenVerifier
 public struct ServiceRequestContext: TokenRequestContext {
     public var coreContext: CoreRequestContextStorage
     public var token: VerifiedToken<NoClaims>?
+    private let remote: SocketAddress?
+
     /// The other end of the connection.
-    let remoteAddress: String?
+    var remoteAddress: String? { remote?.ipAddress }
 
     public init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
-        remoteAddress = source.channel.remoteAddress?.ipAddress
+        remote = source.channel.remoteAddress
     }
 }

@@ -28,19 +28,8 @@ struct HashField {
         bytes.starts(with: name.utf8) ? HashField(bytes: bytes.dropFirst(name.utf8.count)).number : nil
     }
 
-    /// The bytes that this spells in standard base64 without padding (RFC 4648 section 4), as strict as `Base64URL` is.
-    var base64: [UInt8]? {
-        var letters = Array(bytes)
-        for index in letters.indices {
-            switch letters[index] {
-            case UInt8(ascii: "+"): letters[index] = UInt8(ascii: "-")
-            case UInt8(ascii: "/"): letters[index] = UInt8(ascii: "_")
-            case UInt8(ascii: "-"), UInt8(ascii: "_"): return nil
-            default: break
-            }
-        }
-        return try? Base64URL.decode(letters[...])
-    }
+    /// The bytes that this spells in standard base64 without padding.
+    var base64: [UInt8]? { Base64URL.decodeStandard(bytes) }
 
     // MARK: What crypt(3) writes
 
