@@ -82,6 +82,43 @@ struct TokenVerifierTests {
         #expect(try await eventually { try await verifier.verify(token).rejection == .unknownKey })
     }
 
+    @Test("rejects a token that it never saw under a header that it knows once the key is no longer published")
+    func knownHeaderOfRevokedKey() async throws {
+        let issuer = try FakeIssuer()
+        let (verifier, later) = (issuer.plainVerifier(), try issuer.token(["jti": "2"]))
+        _ = try await verifier.verify(issuer.token()).get()
+        let other = try FakeIssuer.Key()
+        issuer.state.withLock { $0.keys = [other] }
+        issuer.advance(.seconds(300))
+        #expect(try await verifier.verify(later).rejection == .unknownKey)
+    }
+
+    @Test("rejects a token of another key under a header that it knows")
+    func knownHeaderOfAnotherKey() async throws {
+        let issuer = try FakeIssuer()
+        let (verifier, token) = (issuer.plainVerifier(), try issuer.token())
+        _ = try await verifier.verify(token).get()
+        let (keyID, stranger) = (issuer.key.keyID, try PrivateKey.generate(for: .es256))
+        let forged = try JWSSigner(key: stranger, keyID: keyID, algorithm: .es256, type: "at+jwt")
+            .sign(issuer.claims(["jti": "2"]).json)
+        #expect(forged.split(separator: ".")[0] == token.split(separator: ".")[0])
+        #expect(try await verifier.verify(forged).rejection == .signatureInvalid)
+    }
+
+    @Test("goes on to accept tokens whose headers are each spelt in another way")
+    func manyHeaders() async throws {
+        let issuer = try FakeIssuer()
+        let verifier = issuer.plainVerifier()
+        for number in Int64(0)..<20 {
+            let header: JSONObject = [
+                "alg": "ES256", "kid": .string(issuer.key.keyID.rawValue), "typ": "at+jwt", "n": .integer(number),
+            ]
+            let input = "\(Base64URL.encode(header.json)).\(Base64URL.encode(issuer.claims().json))"
+            let signature = try issuer.key.key.signature(of: Array(input.utf8), algorithm: .es256)
+            _ = try await verifier.verify("\(input).\(Base64URL.encode(signature))").get()
+        }
+    }
+
     @Test("rejects a token that it accepted before once another key has its kid")
     func replacedKey() async throws {
         let issuer = try FakeIssuer()

@@ -93,6 +93,22 @@ struct JSONReaderTests {
         ])
     func repeated(_ text: String) { expectMalformed(bytes(text)) }
 
+    @Test("refuses a repeated member of an object of many", arguments: [1, 22, 23, 24, 25, 26, 500])
+    func repeatedAmongMany(_ count: Int) throws {
+        let members = (0..<count).map { #""name \#($0)":0"# }
+        #expect(try JSONObject(json: "{\(members.joined(separator: ","))}".utf8).members.count == count)
+        for name in ["name 0", "name \(count - 1)", #"n\u0061me \#(count / 2)"#] {
+            expectMalformed(bytes("{\((members + ["\"\(name)\":1"]).joined(separator: ","))}"))
+        }
+    }
+
+    @Test("takes names of one length that differ after their first letters")
+    func similarNames() throws {
+        let object = try JSONObject(json: #"{"status_a":1,"status_b":2,"status_":3}"#.utf8)
+        #expect(object["status_a"] == 1 && object["status_b"] == 2 && object["status_"] == 3)
+        #expect(object["status_c"] == nil)
+    }
+
     @Test("takes names that differ by case, and one name in two objects")
     func different() throws {
         #expect(try JSONValue(json: #"{"a":{"a":1},"A":[{"a":1},{"a":1}]}"#).object?.members.count == 2)

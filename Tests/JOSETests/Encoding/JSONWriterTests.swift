@@ -36,6 +36,22 @@ struct JSONWriterTests {
         #expect(text == bytes(#""z":1,"a":2"#))
     }
 
+    @Test("writes an object member by member as it writes the whole one")
+    func memberByMember() throws {
+        var writer = JSONObjectWriter(capacity: 10)
+        writer.append("a", String("x\"\n"))
+        writer.append("b", Int64(-1))
+        writer.append([:])
+        writer.append("c", .array([["d": .null]]))
+        writer.append(["e": true, "f": [:]])
+        let whole: JSONObject = ["a": "x\"\n", "b": -1, "c": [["d": .null]], "e": true, "f": [:]]
+        #expect(writer.json() == whole.json)
+        #expect(JSONObjectWriter(capacity: 0).json() == bytes("{}"))
+        var other = JSONObjectWriter(capacity: 0)
+        other.append(["g": 1])
+        #expect(other.json() == bytes(#"{"g":1}"#))
+    }
+
     @Test("has objects whose members are set, replaced and taken out")
     func members() {
         var object: JSONObject = ["a": 1, "b": 2, "a": 3]

@@ -2,6 +2,20 @@ import Testing
 
 @testable import JOSE
 
+@Suite("A random name")
+struct RandomNameTests {
+    @Test("is 16 bytes in base64url, and nobody else's, whoever asks")
+    func unique() async throws {
+        let names = RandomNames()
+        let drawn = try await withThrowingTaskGroup(of: [String].self) { group in
+            for _ in 0..<8 { group.addTask { try (0..<300).map { _ in try names.next() } } }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+        #expect(Set(drawn).count == 2400)
+        #expect(try drawn.allSatisfy { try Base64URL.decode($0).count == 16 })
+    }
+}
+
 @Suite("A secret")
 struct SecretTests {
     @Test("is lent, and is what was put in", arguments: [0, 1, 32, 5000])
