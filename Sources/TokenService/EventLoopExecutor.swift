@@ -10,6 +10,8 @@ final class EventLoopExecutor: TaskExecutor {
     init(_ loops: MultiThreadedEventLoopGroup) { self.loops = loops }
 
     func enqueue(_ job: consuming ExecutorJob) {
+        // To be run exactly once: a loop does that with what it is given unless it is shut down, and those of
+        // `.singleton` never are.
         let job = UnownedJob(job)
         let loop: any EventLoop = MultiThreadedEventLoopGroup.currentEventLoop ?? loops.next()
         loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }

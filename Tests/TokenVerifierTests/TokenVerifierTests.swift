@@ -105,6 +105,52 @@ struct TokenVerifierTests {
         #expect(try await verifier.verify(forged).rejection == .signatureInvalid)
     }
 
+    @Test("accepts tokens of several keys under one header that names none of them")
+    func knownHeaderOfSeveralKeys() async throws {
+        let issuer = try FakeIssuer()
+        let keys = try (0..<2).map { _ in try PrivateKey.generate(for: .es256) }
+        let verifier = TokenVerifier<NoClaims>(
+            policy: JWTPolicy(issuer: FakeIssuer.url, audiences: []),
+            keys: PublishedKeys(JWKSet(keys.map { JWK($0, algorithm: .es256) })), statuses: nil, now: { issuer.now })
+        let header = Base64URL.encode(#"{"alg":"ES256","typ":"at+jwt"}"#.utf8)
+        for key in keys {
+            let input = "\(header).\(Base64URL.encode(issuer.claims().json))"
+            let signature = try key.signature(of: Array(input.utf8), algorithm: .es256)
+            _ = try await verifier.verify("\(input).\(Base64URL.encode(signature))").get()
+        }
+    }
+
+    @Test(
+        "rejects a token that it accepted before once its key is published for another algorithm",
+        arguments: [true, false])
+    func otherAlgorithm(hasKeyID: Bool) async throws {
+        let issuer = try FakeIssuer()
+        let key = try PrivateKey.generate(for: .rs256)
+        let keyID = hasKeyID ? try key.publicKey.thumbprint() : nil
+        let source = ReplaceableKeys(JWK(key.publicKey, keyID: keyID, algorithm: .rs256))
+        let verifier = TokenVerifier<NoClaims>(
+            policy: JWTPolicy(issuer: FakeIssuer.url, audiences: []), keys: source, statuses: nil, now: { issuer.now })
+        let header: JSONObject = ["alg": "RS256", "typ": "at+jwt"]
+        let input = "\(Base64URL.encode(header.json)).\(Base64URL.encode(issuer.claims().json))"
+        let token = "\(input).\(Base64URL.encode(try key.signature(of: Array(input.utf8), algorithm: .rs256)))"
+        _ = try await verifier.verify(token).get()
+        source.replace(JWK(key.publicKey, keyID: keyID, algorithm: .ps256))
+        #expect(try await verifier.verify(token).rejection != nil)
+    }
+
+    /// A source whose one key is another in an instant.
+    private final class ReplaceableKeys: KeySource {
+        private let current: Locked<PublishedKeys>
+
+        init(_ key: JWK) { current = Locked(PublishedKeys(JWKSet([key]))) }
+
+        func replace(_ key: JWK) { current.withLock { $0 = PublishedKeys(JWKSet([key])) } }
+
+        func keys() async throws -> PublishedKeys { current.withLock { $0 } }
+
+        func keysLookingAgain() async -> PublishedKeys? { nil }
+    }
+
     @Test("goes on to accept tokens whose headers are each spelt in another way")
     func manyHeaders() async throws {
         let issuer = try FakeIssuer()

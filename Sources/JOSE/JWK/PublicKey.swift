@@ -57,12 +57,9 @@ public struct PublicKey: Sendable {
         guard algorithm.fits(parameters) else {
             throw JOSEError(.unsupported, "\(algorithm) with a key of another kind")
         }
-        do {
-            return try key.withContext(for: .init(algorithm: algorithm, signs: false)) {
-                try $0.verify(signature, of: message)
-            }
-        } catch let error as JOSEError where error.code == .signatureInvalid {
-            return false
+        if let size = algorithm.curve?.coordinateSize, signature.count != 2 * size { return false }
+        return try key.withContext(for: .init(algorithm: algorithm, signs: false)) {
+            try $0.verify(signature, of: message)
         }
     }
 

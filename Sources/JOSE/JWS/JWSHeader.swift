@@ -42,7 +42,8 @@ public struct JWSHeader: Hashable, Sendable {
 
     /// A media type as ``type`` spells it.
     static func mediaType(_ text: String) -> String {
-        let text = text.lowercased()
-        return text.hasPrefix("application/") ? String(text.dropFirst("application/".count)) : text
+        let letters = text.utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+        let prefix = "application/".utf8
+        return String(decoding: letters.dropFirst(letters.starts(with: prefix) ? prefix.count : 0), as: UTF8.self)
     }
 }

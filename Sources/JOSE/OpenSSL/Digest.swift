@@ -33,6 +33,7 @@ package enum SHA256 {
         private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
         fileprivate init(_ fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
+            // 32 bytes side by side, as many as the hash has.
             try withUnsafeMutableBytes(of: &words) { try fill($0) }
         }
 

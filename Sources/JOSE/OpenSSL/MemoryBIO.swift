@@ -18,6 +18,7 @@ struct MemoryBIO: ~Copyable {
 
     deinit { BIO_free_all(handle) }
 
+    /// What was written, copied out of memory that is OpenSSL's and good until the next write.
     var text: String {
         var data: UnsafeMutablePointer<CChar>?
         let count = COpenSSL_BIO_get_mem_data(handle, &data)

@@ -7,8 +7,9 @@ package func randomBytes(_ count: Int) throws -> [UInt8] {
     return bytes
 }
 
-/// Names that nobody else has, of 16 random bytes in base64url. They are drawn many at a time, since a call of OpenSSL's
-/// generator costs more than its bytes; so they lie in memory before they are used, and are nothing for secrets.
+/// Names that nobody else has, of 16 random bytes in base64url. They are drawn many at a time, since a call of
+/// OpenSSL's generator costs more than its bytes; so they lie in memory before they are used, and are nothing for
+/// secrets. A copy of the process (a fork that goes on, a machine's snapshot resumed twice) has the drawn ones, too.
 package final class RandomNames: Sendable {
     private let drawn = Locked<ArraySlice<UInt8>>([])
 

@@ -17,6 +17,7 @@ package enum Scrypt {
         // Beside the N blocks, OpenSSL counts p of them and some of its own.
         let maximumMemory = 128 * r * (n + p + 4)
         var hash = [UInt8](repeating: 0, count: count)
+        // OpenSSL only reads these bytes, and takes no address for an empty password.
         let result = password.withUnsafeBytes { password in
             EVP_PBE_scrypt(
                 password.baseAddress?.assumingMemoryBound(to: CChar.self), password.count, salt, salt.count, n, r, p,

@@ -21,7 +21,10 @@ final class SignatureContext: @unchecked Sendable {
     init(copying original: OpaquePointer, purpose: Purpose) throws {
         self.purpose = purpose
         key = try check(EVP_PKEY_dup(original), "EVP_PKEY_dup")
-        guard let operation = EVP_PKEY_CTX_new_from_pkey(nil, key, nil), let hashing = EVP_MD_CTX_new() else {
+        let contexts = (EVP_PKEY_CTX_new_from_pkey(nil, key, nil), EVP_MD_CTX_new())
+        guard let operation = contexts.0, let hashing = contexts.1 else {
+            EVP_PKEY_CTX_free(contexts.0)
+            EVP_MD_CTX_free(contexts.1)
             EVP_PKEY_free(key)
             throw JOSEError.openSSL("EVP_PKEY_CTX_new_from_pkey")
         }

@@ -49,6 +49,7 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func startTimer(_ at: NIODeadline, _ context: ChannelHandlerContext) {
         timer?.scheduled.cancel()
+        // Handlers are called on their channel's loop; elsewhere this would stop the process, in release builds, too.
         let scheduled = context.eventLoop.assumeIsolated().scheduleTask(deadline: at) { self.timerFired(context) }
         timer = (at, scheduled)
     }

@@ -20,8 +20,8 @@ final class StatusLists: Sendable {
     private let state = Locked(State())
     /// Is told when the database has another history: places that were leased in the one before are lost.
     let didChangeHistory = Locked<(@Sendable () async -> Void)?>(nil)
-    /// Held while a document is built, so that one is.
-    private let building = Locked(())
+    /// The documents that are being built, each once.
+    private let builds = Locked([String: Task<Document?, any Error>]())
 
     private struct State {
         var lists: [String: List] = [:]
@@ -219,7 +219,17 @@ final class StatusLists: Sendable {
         }
         let keyID = try issuer.keyID()
         if let document = try current(id, keyID: keyID) { return document }
-        return try building.withLock { _ in try current(id, keyID: keyID) ?? build(id) }
+        let task = builds.withLock { builds in
+            if let task = builds[id] { return task }
+            // Compressing may take ten milliseconds: not on the event loop, where others wait behind it.
+            let task = Task {
+                defer { self.builds.withLock { $0[id] = nil } }
+                return try self.current(id, keyID: keyID) ?? self.build(id)
+            }
+            builds[id] = task
+            return task
+        }
+        return try await task.value
     }
 
     /// Looks for a list that another node began; however many ids are made up, there is one look in a tenth of a second at

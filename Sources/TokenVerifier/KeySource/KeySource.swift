@@ -27,8 +27,8 @@ public final class PublishedKeys: Sendable {
 
     /// Whether a key is published under its `kid`.
     func contains(_ key: JWK) -> Bool {
-        guard let keyID = key.keyID else { return set.keys.contains { $0.publicKey == key.publicKey } }
-        return byID[keyID]?.contains { $0.publicKey == key.publicKey && $0.algorithm == key.algorithm } ?? false
+        let candidates = key.keyID.map { byID[$0] ?? [] } ?? set.keys
+        return candidates.contains { $0.publicKey == key.publicKey && $0.algorithm == key.algorithm }
     }
 }
 

@@ -21,6 +21,7 @@ public struct VerifiedToken<Claims: Decodable & Sendable>: Sendable {
 
     init(_ accepted: AcceptedToken) {
         self.accepted = accepted
+        // A verifier's checks decode by ``decode(_:)`` of its own `Claims`, and their tokens go to no other verifier.
         custom = accepted.custom as! Claims
     }
 

@@ -22,6 +22,13 @@ struct JWSHeaderTests {
         ])
     func malformed(_ header: String) throws { try expect(.malformed, header) }
 
+    @Test("is read in no time whatever its typ is made of", .timeLimit(.minutes(1)))
+    func combiningMarks() throws {
+        let marks = String(repeating: "\u{345}", count: 250_000) + String(repeating: "\u{334}", count: 250_000)
+        let header = try JWSHeader(json: #"{"alg":"ES256","typ":"\#(marks)"}"#.utf8)
+        #expect(header.type?.isSpelt(marks) == true)
+    }
+
     @Test(
         "has no member twice",
         arguments: [

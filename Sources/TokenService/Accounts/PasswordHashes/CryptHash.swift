@@ -29,6 +29,7 @@ struct CryptHash: Sendable {
     func output(_ phrase: [UInt8]) throws -> [UInt8]? {
         let size = CCrypt_data_size()
         return try withWipedMemory(byteCount: Int(size) + phrase.count + 1) { memory in
+            // Behind crypt's own data; the memory is zeroed, so that the copy ends with a zero.
             let copy = UnsafeMutableRawBufferPointer(rebasing: memory[Int(size)...])
             copy.copyBytes(from: phrase)
             errno = 0
