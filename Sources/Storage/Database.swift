@@ -22,6 +22,14 @@ public protocol Database: Sendable {
         _ body: @escaping @Sendable (any Connection) throws -> Result
     ) async throws -> Result
 
+    /// Runs one statement as a transaction of its own, in as little time as it can be done; durable as any other.
+    ///
+    /// It may run again although it was done, where a connection broke before anybody knew: it has to be one that does no
+    /// harm then, such as an `UPDATE` of what it finds unchanged only.
+    ///
+    /// - Throws: ``StorageError``.
+    func write(_ sql: String, _ parameters: [SQLValue]) async throws -> [Row]
+
     /// Yields when another node may have announced a change; such news can be lost, so that one has to look now and then.
     ///
     /// - Parameter url: of the server itself, where the database is reached through a pooler.

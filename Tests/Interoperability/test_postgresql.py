@@ -520,6 +520,19 @@ def test_through_a_pooler_that_knows_no_prepared_statements_everything_works(
     assert not [line for node in nodes for line in node.log.splitlines() if "error" in line.lower()]
 
 
+def test_through_a_pooler_no_transaction_s_settings_are_left_to_the_next(make_cluster, postgresql, pgbouncer):
+    database = postgresql.new_database()
+    postgresql.query(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    node = make_cluster(pgbouncer.url(database), database_listen=postgresql.url(database)).node()
+    node.installation.add_user("anna")
+    pair = node.log_in("anna")
+    assert set(at_once(*[lambda: statuses(node, pair, 5)] * 8)[0]) == {200}
+    shown = subprocess.run(
+        [postgresql.programs / "psql", "-X", "-At", "-d", pgbouncer.url(database)], capture_output=True, text=True,
+        input="SHOW statement_timeout; SHOW synchronous_commit;\n" * 20, check=True, timeout=PATIENCE)
+    assert shown.stdout.split() == ["0", "off"] * 20
+
+
 def test_through_a_pooler_that_can_t_tell_of_changes_they_are_polled_for(make_cluster, postgresql, pgbouncer):
     """LISTEN goes to a connection that the next one may get."""
     cluster = make_cluster(pgbouncer.url(postgresql.new_database()))

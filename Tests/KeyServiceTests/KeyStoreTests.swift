@@ -306,6 +306,8 @@ private struct InHistory: Database {
         try await base.write { [timeline] in try body(Connection(base: $0, timeline: timeline)) }
     }
 
+    func write(_ sql: String, _ parameters: [SQLValue]) async throws -> [Row] { try await base.write(sql, parameters) }
+
     func changes(at url: String?) -> AsyncStream<Void> { base.changes(at: url) }
 
     func close() throws { try base.close() }

@@ -108,7 +108,7 @@ struct LogInTests {
         let grant = store.grant(
             token, to: user, scopes: [], status: StatusReference(list: "AAAAAAAAAAAAAAAAAAAAAA", index: 0), at: now)
         let isStored = try await store.insert(
-            token, grant, from: SessionOrigin(address: nil, userAgent: nil),
+            token, grant, of: user, from: SessionOrigin(address: nil, userAgent: nil),
             audit: AuditRecord(.logIn, by: .service, at: now), at: now)
         #expect(!isStored)
         #expect(try await service.audit().allSatisfy { $0["event"] != "log_in" })

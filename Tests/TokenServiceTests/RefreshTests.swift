@@ -21,6 +21,26 @@ struct RefreshTests {
         #expect(claims.members["plan"] == "gold")
     }
 
+    @Test("asks the database once")
+    func once() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        let count = service.database.count
+        #expect(try await service.refresh(first).status == .ok)
+        #expect(service.database.count == count + 1)
+    }
+
+    @Test("is refused to a user who is disabled, though the session goes on")
+    func disabled() async throws {
+        let service = try await TestService()
+        try await service.addUser()
+        let first = try await service.logIn().refresh
+        _ = try await service.database.write { try $0.execute("UPDATE users SET disabled_at = 1") }
+        #expect(try await service.refresh(first).status == .unauthorized)
+        #expect(try await service.refresh(first).status == .unauthorized)
+    }
+
     @Test("repeats the answer within the grace, and advances once")
     func repeats() async throws {
         let service = try await TestService()

@@ -1,13 +1,15 @@
 internal import CPostgreSQL
 internal import Foundation
 
-/// One connection of libpq's. It is used by one thread at a time.
+/// One connection of libpq's, in its pipeline mode: statements that needn't wait for one another's answers are sent
+/// together. It is used by one thread at a time.
 final class PostgreSQLConnection: Connection {
     private let handle: OpaquePointer
     /// Whether statements are prepared once, and then named.
-    var prepares: Bool
+    private let prepares: Bool
     /// The names of the prepared statements.
-    private var prepared: [String: String] = [:]
+    private var prepared: [PostgreSQLStatement.Key: String] = [:]
+    private var transaction = PostgreSQLTransaction()
 
     /// The most statements that are kept prepared.
     private static let maximumPrepared = 500
@@ -36,6 +38,7 @@ final class PostgreSQLConnection: Connection {
         handle = connected
         // Notices are for people at a terminal.
         PQsetNoticeReceiver(handle, { _, _ in }, nil)
+        PQenterPipelineMode(handle)
     }
 
     deinit { PQfinish(handle) }
@@ -67,16 +70,30 @@ final class PostgreSQLConnection: Connection {
     /// Whether the server still answers, as far as is known.
     var isAlive: Bool { PQstatus(handle) == CONNECTION_OK && !isGivenUp }
 
-    /// Whether a transaction is under way.
-    var isInTransaction: Bool { PQtransactionStatus(handle) != PQTRANS_IDLE }
+    // MARK: Transactions
 
-    /// Runs statements that have no parameters and no rows.
+    /// Begins a transaction; nothing is sent before its first statement.
+    func begin(_ transaction: PostgreSQLTransaction) { self.transaction = transaction }
+
+    /// Commits what isn't committed yet.
     ///
-    /// - Returns: what the server says that it did: `COMMIT`.
-    @discardableResult
-    func run(_ sql: String) throws -> String {
-        try answer(PQsendQuery(handle, sql)).tag
+    /// - Throws: ``StorageError`` where a statement had failed, ``PostgreSQLFailure``.
+    func commit() throws {
+        guard transaction.failure == nil else {
+            throw StorageError(.unexpected, "the transaction was rolled back: one of its statements had failed")
+        }
+        if isInTransaction { try exchange([Self.commit]) }
     }
+
+    func rollBack() throws {
+        if isAlive, isInTransaction { try exchange([PostgreSQLStatement("ROLLBACK")]) }
+    }
+
+    private static let commit = PostgreSQLStatement("COMMIT")
+
+    private var isInTransaction: Bool { PQtransactionStatus(handle) != PQTRANS_IDLE }
+
+    // MARK: Statements
 
     func query(_ sql: String, _ parameters: [SQLValue]) throws -> [Row] { try execute(sql, parameters).rows }
 
@@ -95,7 +112,7 @@ final class PostgreSQLConnection: Connection {
     }
 
     func takeTime() throws {
-        try run("SET LOCAL statement_timeout = 0")
+        try execute("SET LOCAL statement_timeout = 0")
         patience = .seconds(600)
     }
 
@@ -129,63 +146,87 @@ final class PostgreSQLConnection: Connection {
     }
 
     private func execute(_ sql: String, _ parameters: [SQLValue]) throws -> PostgreSQLResult {
-        let bound = try BoundParameters(parameters)
-        let name = prepares ? try prepare(sql, bound) : nil
-        return try answer(
-            bound.withPointers { types, values, lengths, formats in
-                // The last argument asks for binary results.
-                if let name {
-                    PQsendQueryPrepared(handle, name, Int32(parameters.count), values, lengths, formats, 1)
-                } else {
-                    PQsendQueryParams(handle, sql, Int32(parameters.count), types, values, lengths, formats, 1)
-                }
-            })
+        if let failure = transaction.failure { throw failure }
+        let statement = PostgreSQLStatement(sql, try BoundParameters(parameters))
+        let opening = transaction.opening
+        transaction.opening = []
+        do {
+            let results = try exchange(opening + [statement] + (transaction.isOneStatement ? [Self.commit] : []))
+            return results[opening.count]
+        } catch let failure as PostgreSQLFailure {
+            transaction.failure = failure
+            throw failure
+        }
     }
 
-    /// Waits for what the server says to what was sent; of several answers the last.
+    /// Sends statements together, and waits for what the server says to each; after one that fails it runs no more.
     ///
     /// - Throws: ``PostgreSQLFailure``; where the server says nothing for too long, as where the connection is gone.
-    private func answer(_ wasSent: Int32) throws -> PostgreSQLResult {
-        guard wasSent == 1 else { throw failure(PostgreSQLResult(nil)) }
+    @discardableResult
+    private func exchange(_ statements: [PostgreSQLStatement]) throws -> [PostgreSQLResult] {
         let deadline = ContinuousClock.now + patience
-        var last = PostgreSQLResult(nil)
-        while true {
-            while PQisBusy(handle) == 1 {
-                var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
-                poll(&descriptor, 1, 1000)
-                guard PQconsumeInput(handle) == 1 else { throw failure(PostgreSQLResult(nil)) }
-                if ContinuousClock.now >= deadline {
-                    isGivenUp = true
-                    throw PostgreSQLFailure(state: "", message: "the server doesn't answer")
-                }
+        // Given up until all was said: what is left in the pipeline would be taken for another statement's answer.
+        isGivenUp = true
+        let preparing = try statements.map(send)
+        guard PQpipelineSync(handle) == 1 else { throw failure(PostgreSQLResult(nil)) }
+        var failed: PostgreSQLResult?
+        let results = try zip(statements, preparing).map { statement, name in
+            if let name {
+                let answer = try answer(until: deadline)
+                if answer.isSuccess { prepared[statement.key] = name } else { failed = failed ?? answer }
             }
-            guard let next = PQgetResult(handle) else { break }
-            // An error ends what was sent; what is left of it is read all the same.
-            if last.isSuccess || last.isNone { last = PostgreSQLResult(next) } else { PQclear(next) }
+            let answer = try answer(until: deadline)
+            if !answer.isSuccess { failed = failed ?? answer }
+            return answer
         }
-        guard last.isSuccess else { throw failure(last) }
-        return last
+        guard try next(until: deadline).isEndOfPipeline else { throw failure(PostgreSQLResult(nil)) }
+        isGivenUp = false
+        if let failed { throw failure(failed) }
+        return results
     }
 
-    /// The name of a prepared statement; `nil` where there are too many.
-    ///
-    /// It is made of the text and the types of the parameters: a pooler that mixes its clients' statements up then knows
-    /// either this one by the name or none.
-    private func prepare(_ sql: String, _ bound: BoundParameters) throws -> String? {
-        let key = bound.signature + sql
-        if let name = prepared[key] { return name }
+    /// - Returns: the name under which it is being prepared; `nil` where it needn't be.
+    private func send(_ statement: PostgreSQLStatement) throws -> String? {
+        let parameters = statement.parameters
+        var name = prepared[statement.key]
+        var preparing: String?
         // Statements of many rows are seldom the same twice.
-        guard prepared.count < Self.maximumPrepared, bound.count <= 64 else { return nil }
-        let name = "s\(Self.hash(key, 0xCBF2_9CE4_8422_2325))\(Self.hash(key, 0x6C62_272E_07BB_0142))"
-        _ = try answer(
-            bound.withPointers { types, _, _, _ in PQsendPrepare(handle, name, sql, Int32(bound.count), types) })
-        prepared[key] = name
-        return name
+        if name == nil, prepares, prepared.count < Self.maximumPrepared, parameters.count <= 64 {
+            preparing = statement.key.name
+            name = preparing
+        }
+        let wasSent = parameters.withPointers { types, values, lengths, formats in
+            let count = Int32(parameters.count)
+            if let preparing, PQsendPrepare(handle, preparing, statement.key.sql, count, types) != 1 { return false }
+            // The last argument asks for binary results.
+            return if let name {
+                PQsendQueryPrepared(handle, name, count, values, lengths, formats, 1) == 1
+            } else {
+                PQsendQueryParams(handle, statement.key.sql, count, types, values, lengths, formats, 1) == 1
+            }
+        }
+        guard wasSent else { throw failure(PostgreSQLResult(nil)) }
+        return preparing
     }
 
-    /// FNV-1a, as good as it has to be for texts of our own.
-    private static func hash(_ text: String, _ basis: UInt64) -> String {
-        String(text.utf8.reduce(basis) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }, radix: 16)
+    /// What the server says to one thing that was sent.
+    private func answer(until deadline: ContinuousClock.Instant) throws -> PostgreSQLResult {
+        let answer = try next(until: deadline)
+        // It ends with none.
+        while try !next(until: deadline).isNone {}
+        return answer
+    }
+
+    private func next(until deadline: ContinuousClock.Instant) throws -> PostgreSQLResult {
+        while PQisBusy(handle) == 1 {
+            var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+            poll(&descriptor, 1, 1000)
+            guard PQconsumeInput(handle) == 1 else { throw failure(PostgreSQLResult(nil)) }
+            if ContinuousClock.now >= deadline {
+                throw PostgreSQLFailure(state: "", message: "the server doesn't answer")
+            }
+        }
+        return PostgreSQLResult(PQgetResult(handle))
     }
 
     private func failure(_ result: PostgreSQLResult) -> PostgreSQLFailure {

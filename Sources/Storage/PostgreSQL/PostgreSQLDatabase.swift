@@ -4,7 +4,7 @@ internal import Foundation
 ///
 /// Writes run at READ COMMITTED: stores decide inside their statements, which wait for one another's rows. Where two
 /// transactions are in each other's way nevertheless, or a connection breaks before the commit, the transaction is run
-/// again. It works through PgBouncer in transaction mode: nothing outlives a transaction but prepared statements, and
+/// again. BEGIN travels with the first statement, and where that is the only one COMMIT, too. It works through PgBouncer in transaction mode: nothing outlives a transaction but prepared statements, and
 /// where a pooler forgets those they are given up.
 public final class PostgreSQLDatabase: Database {
     private let url: String
@@ -64,13 +64,17 @@ public final class PostgreSQLDatabase: Database {
         _ body: @escaping @Sendable (any Connection) throws -> Result
     ) async throws -> Result { try await run(isWrite: true, body) }
 
+    public func write(_ sql: String, _ parameters: [SQLValue]) async throws -> [Row] {
+        try await run(isWrite: true, isOneStatement: true) { try $0.query(sql, parameters) }
+    }
+
     private func run<Result: Sendable>(
-        isWrite: Bool, _ body: @escaping @Sendable (any Connection) throws -> Result
+        isWrite: Bool, isOneStatement: Bool = false, _ body: @escaping @Sendable (any Connection) throws -> Result
     ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             queue.append(
                 WaitingTransaction(
-                    isWrite: isWrite, deadline: .now + queueTimeout,
+                    isWrite: isWrite, isOneStatement: isOneStatement, deadline: .now + queueTimeout,
                     run: { connection in
                         let result = try body(connection)
                         return { continuation.resume(returning: result) }

@@ -21,7 +21,7 @@ final class PostgreSQLListener: Sendable {
                 do {
                     try backOff.check()
                     let connection = try PostgreSQLConnection(url: url, prepares: false)
-                    try connection.run("LISTEN \(Self.channel)")
+                    try connection.execute("LISTEN \(Self.channel)")
                     backOff = BackOff()
                     // What was announced while nobody listened.
                     continuation.yield()

@@ -2,13 +2,15 @@ internal import CPostgreSQL
 
 /// Parameters in binary form.
 struct BoundParameters {
-    private var types: [Oid]
+    private(set) var types: [Oid] = []
     /// All values behind one another, and where each lies; `nil` for null.
     private var storage: [UInt8] = []
     private var ranges: [Range<Int>?] = []
 
+    /// None.
+    init() {}
+
     init(_ parameters: [SQLValue]) throws {
-        types = []
         for parameter in parameters {
             let start = storage.count
             switch parameter {
@@ -33,23 +35,18 @@ struct BoundParameters {
             }
             ranges.append(start..<storage.count)
         }
-        // So that there is something to point at.
-        storage.append(0)
     }
 
     var count: Int { types.count }
-
-    /// Tells lists of other types apart.
-    var signature: String { types.map { "\($0)," }.joined() }
 
     func withPointers<Value>(
         _ body: (
             UnsafePointer<Oid>, UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>
         ) -> Value
     ) -> Value {
-        storage.withUnsafeBytes { bytes in
+        // One more each: an empty array has no address.
+        (storage + [0]).withUnsafeBytes { bytes in
             let start = bytes.baseAddress!.assumingMemoryBound(to: CChar.self)
-            // One more each: an empty array has no address.
             let values = ranges.map { range in range.map { start + $0.lowerBound } } + [nil]
             let lengths = ranges.map { Int32($0?.count ?? 0) } + [0]
             let formats = [Int32](repeating: 1, count: ranges.count + 1)

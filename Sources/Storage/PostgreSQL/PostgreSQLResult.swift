@@ -10,6 +10,9 @@ final class PostgreSQLResult {
 
     var isNone: Bool { handle == nil }
 
+    /// Whether the server has said all to what was sent together.
+    var isEndOfPipeline: Bool { PQresultStatus(handle) == PGRES_PIPELINE_SYNC }
+
     var isSuccess: Bool { [PGRES_COMMAND_OK, PGRES_TUPLES_OK].contains(PQresultStatus(handle)) }
 
     /// Five letters (appendix A of PostgreSQL's manual); empty where the server said nothing.
@@ -17,8 +20,6 @@ final class PostgreSQLResult {
     var message: String? { field(CPostgreSQL_diagnostic_message()) }
 
     private func field(_ code: Int32) -> String? { PQresultErrorField(handle, code).map { String(cString: $0) } }
-
-    var tag: String { String(cString: PQcmdStatus(handle)) }
 
     var changedCount: Int { Int(String(cString: PQcmdTuples(handle))) ?? 0 }
 

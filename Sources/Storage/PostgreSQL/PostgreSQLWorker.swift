@@ -4,7 +4,8 @@ internal import Foundation
 final class PostgreSQLWorker: @unchecked Sendable {
     private let url: String
     private let queue: TransactionQueue
-    private let limits: String
+    /// What holds for each transaction.
+    private let settings: PostgreSQLStatement
     /// How long the server may take to answer before it is given up.
     private let patience: Duration
     private var prepares: Bool
@@ -20,9 +21,15 @@ final class PostgreSQLWorker: @unchecked Sendable {
         self.url = url
         self.queue = queue
         prepares = options.preparesStatements
-        // SET LOCAL ends with the transaction, so that a pooler's next client isn't concerned.
         patience = options.statementTimeout + .seconds(1)
-        limits = "; SET LOCAL statement_timeout = \(options.statementTimeout.components.seconds * 1000)"
+        // They end with the transaction, so that a pooler's next client isn't concerned. And what is acknowledged has to
+        // stay, though the role's default may be otherwise.
+        settings = PostgreSQLStatement(
+            """
+            SELECT set_config('statement_timeout', '\(options.statementTimeout.components.seconds * 1000)', true),
+                CASE WHEN current_setting('synchronous_commit') = 'off'
+                    THEN set_config('synchronous_commit', 'on', true) END
+            """)
     }
 
     func run() {
@@ -55,24 +62,22 @@ final class PostgreSQLWorker: @unchecked Sendable {
         }
     }
 
-    private static let beginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-    /// What is acknowledged has to stay, though the role's default may be otherwise.
-    private static let beginWrite = """
-        BEGIN; SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'
-        """
+    private static let beginRead = PostgreSQLStatement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    private static let beginWrite = PostgreSQLStatement("BEGIN")
 
     /// Runs a transaction once.
     private func transact(_ transaction: WaitingTransaction) throws -> @Sendable () -> Void {
         let connection: PostgreSQLConnection
         do { connection = try connected() } catch let error as StorageError { throw NoConnection(reason: error) }
         connection.patience = patience
-        try connection.run((transaction.isWrite ? Self.beginWrite : Self.beginRead) + limits)
+        connection.begin(
+            PostgreSQLTransaction(
+                opening: [transaction.isWrite ? Self.beginWrite : Self.beginRead, settings],
+                isOneStatement: transaction.isOneStatement))
         let answer = try transaction.run(connection)
         do {
             connection.patience = patience
-            guard try connection.run("COMMIT") == "COMMIT" else {
-                throw StorageError(.unexpected, "the transaction was rolled back: one of its statements had failed")
-            }
+            try connection.commit()
         } catch let error as PostgreSQLFailure where error.isOfConnection {
             self.connection = nil
             // Nobody can tell: run again, it might be done twice.
@@ -117,8 +122,7 @@ final class PostgreSQLWorker: @unchecked Sendable {
     }
 
     private func rollBack() {
-        guard let open = connection, open.isInTransaction else { return }
-        do { try open.run("ROLLBACK") } catch { connection = nil }
+        do { try connection?.rollBack() } catch { connection = nil }
     }
 }
 

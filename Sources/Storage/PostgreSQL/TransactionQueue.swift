@@ -3,6 +3,8 @@ internal import Foundation
 /// A transaction that hasn't started yet: `run` does its statements and returns what to call after the commit.
 struct WaitingTransaction: Sendable {
     let isWrite: Bool
+    /// Whether it has one statement, which does no harm when it is run once more after it was done.
+    let isOneStatement: Bool
     /// Until when it waits for a connection.
     let deadline: ContinuousClock.Instant
     let run: @Sendable (any Connection) throws -> @Sendable () -> Void

@@ -4,8 +4,8 @@ internal import GRDB
 /// The driver for SQLite: one file, many readers, one writer that commits in groups.
 ///
 /// The file is in WAL mode with `synchronous=FULL`, so that a commit that was acknowledged survives a power cut. Writes
-/// that arrive while a commit is on its way to the disk share the next one: each has a savepoint of its own, and all are
-/// answered after the one commit.
+/// that arrive while a commit is on its way to the disk share the next one: each of several statements has a savepoint of
+/// its own, and all are answered after the one commit.
 public final class SQLiteDatabase: Database {
     private let pool: DatabasePool
     private let waiting = WaitingWrites()
@@ -53,11 +53,20 @@ public final class SQLiteDatabase: Database {
 
     public func write<Result: Sendable>(
         _ body: @escaping @Sendable (any Connection) throws -> Result
+    ) async throws -> Result { try await write(isOneStatement: false, body) }
+
+    public func write(_ sql: String, _ parameters: [SQLValue]) async throws -> [Row] {
+        try await write(isOneStatement: true) { try $0.query(sql, parameters) }
+    }
+
+    private func write<Result: Sendable>(
+        isOneStatement: Bool, _ body: @escaping @Sendable (any Connection) throws -> Result
     ) async throws -> Result {
         let path = pool.path
         return try await withCheckedThrowingContinuation { continuation in
             waiting.append(
                 WaitingWrite(
+                    isOneStatement: isOneStatement,
                     run: { connection in
                         let result = try body(connection)
                         return { continuation.resume(returning: result) }
@@ -74,6 +83,7 @@ public final class SQLiteDatabase: Database {
 
 /// A write that hasn't started yet: `run` does its statements and returns what to call after the commit.
 private struct WaitingWrite: Sendable {
+    let isOneStatement: Bool
     let run: @Sendable (any Connection) throws -> @Sendable () -> Void
     let fail: @Sendable (any Error) -> Void
 }
@@ -116,12 +126,7 @@ private final class WaitingWrites: @unchecked Sendable {
             try database.inTransaction(.immediate) {
                 for write in group {
                     do {
-                        var answer: (@Sendable () -> Void)?
-                        try database.inSavepoint {
-                            answer = try write.run(SQLiteConnection(database: database))
-                            return .commit
-                        }
-                        succeeded.append((write, answer!))
+                        succeeded.append((write, try run(write, in: database)))
                     } catch {
                         // A full disk and the like end the whole transaction, and with it the others' work.
                         guard database.isInsideTransaction else { throw error }
@@ -136,6 +141,18 @@ private final class WaitingWrites: @unchecked Sendable {
             for (write, _) in succeeded { write.fail(error) }
             for write in group[answered...] { write.fail(error) }
         }
+    }
+
+    private func run(_ write: WaitingWrite, in database: GRDB.Database) throws -> @Sendable () -> Void {
+        let connection = SQLiteConnection(database: database)
+        // A statement that fails leaves nothing of itself anyway.
+        if write.isOneStatement { return try write.run(connection) }
+        var answer: (@Sendable () -> Void)?
+        try database.inSavepoint {
+            answer = try write.run(connection)
+            return .commit
+        }
+        return answer!
     }
 }
 

@@ -25,7 +25,7 @@ public struct User: Sendable {
         id = try row.text("id")
         name = try row.text("name")
         claimsText = try row.text("claims")
-        claims = ClaimRules.withoutRegistered(try JSONObject(json: claimsText.utf8))
+        claims = try ClaimRules.claims(stored: claimsText)
         scopes = try row.text("scopes").split(separator: " ").map(String.init)
         createdAt = Instant(microseconds: try row.integer("created_at"))
         disabledAt = try row.optionalInteger("disabled_at").map(Instant.init(microseconds:))
@@ -104,6 +104,11 @@ public enum ClaimRules {
     /// The first claim that tokens use themselves.
     static func registeredName(in claims: JSONObject) -> String? {
         claims.members.first { isRegistered($0.name) }?.name
+    }
+
+    /// A user's own claims as tokens say them.
+    static func claims(stored text: String) throws -> JSONObject {
+        withoutRegistered(try JSONObject(json: text.utf8))
     }
 
     /// The claims of a token that are its user's own.

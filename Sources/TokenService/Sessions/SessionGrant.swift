@@ -3,7 +3,9 @@ public import JOSE
 /// What a session may give to its tokens.
 struct SessionGrant: Sendable {
     let sessionID: String
-    let user: User
+    let userID: String
+    /// The user's own.
+    let claims: JSONObject
     /// Those of the log-in that the user still has.
     var scopes: [String]
     /// The session's bit.
@@ -18,8 +20,8 @@ extension AccessTokenContent {
     /// An access token of a session, with the user's claims of today.
     init(_ grant: SessionGrant, audience: String) {
         self.init(
-            subject: grant.user.id, audiences: [audience], clientID: TokenIssuer.firstPartyClient, scopes: grant.scopes,
-            sessionID: grant.sessionID, status: grant.status, claims: grant.user.claims,
+            subject: grant.userID, audiences: [audience], clientID: TokenIssuer.firstPartyClient, scopes: grant.scopes,
+            sessionID: grant.sessionID, status: grant.status, claims: grant.claims,
             // The session's status bit may be cleared once the last of its tokens has expired.
             latestExpiry: grant.tokensUntil)
     }

@@ -48,13 +48,15 @@ extension SessionStore {
         }
     }
 
-    /// What a refresh token would be good for now; `nil` where it would be refused.
-    func grant(of token: RefreshToken, at now: Instant) async throws -> SessionGrant? {
+    /// What a refresh token would be good for now, and for whom; `nil` where it would be refused.
+    func grant(of token: RefreshToken, at now: Instant) async throws -> (SessionGrant, userName: String)? {
         let seedHash = try token.seedHash
         return try await database.read { [lifetimes] connection in
             let row = try connection.query(
                 """
-                SELECT \(Self.grantColumns), generation FROM sessions
+                SELECT \(Self.grantColumns), generation,
+                    (SELECT name FROM users WHERE users.id = user_id) AS user_name
+                FROM sessions
                 WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
                 """,
                 [
@@ -66,9 +68,7 @@ extension SessionStore {
             let steps = try row.integer("generation") - token.generation
             let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
             guard steps <= 0 || steps == 1 && now < advancedAt + lifetimes.grace else { return nil }
-            return try connection.query(
-                "SELECT \(User.columns) FROM users WHERE id = $1 AND disabled_at IS NULL", [.text(row.text("user_id"))]
-            ).first.map { try SessionGrant(row, of: token, user: User($0), lifetimes) }
+            return try SessionGrant(row, of: token, lifetimes).map { ($0, try row.text("user_name")) }
         }
     }
 

@@ -19,7 +19,8 @@ public struct SessionStore: Sendable {
     ///
     /// - Returns: whether it was stored.
     func insert(
-        _ token: RefreshToken, _ grant: SessionGrant, from origin: SessionOrigin, audit: AuditRecord, at now: Instant
+        _ token: RefreshToken, _ grant: SessionGrant, of user: User, from origin: SessionOrigin, audit: AuditRecord,
+        at now: Instant
     ) async throws -> Bool {
         let seedHash = try token.seedHash
         let expiresAt = now + lifetimes.total
@@ -29,7 +30,7 @@ public struct SessionStore: Sendable {
                 """
                 UPDATE users SET credential_version = credential_version
                 WHERE id = $1 AND credential_version = $2 AND disabled_at IS NULL
-                """, [.text(grant.user.id), .integer(grant.user.credentialVersion)])
+                """, [.text(user.id), .integer(user.credentialVersion)])
             guard isUnchanged == 1 else { return false }
             try connection.execute(
                 """
@@ -42,7 +43,7 @@ public struct SessionStore: Sendable {
                     .text(grant.sessionID), .integer(token.generation), .bytes(seedHash),
                     .text(grant.scopes.joined(separator: " ")), .integer(now.microseconds),
                     .integer(expiresAt.microseconds), .text(origin.address), .text(origin.userAgent),
-                    .text(grant.user.id), .text(grant.status.list),
+                    .text(grant.userID), .text(grant.status.list),
                     .integer(Int64(grant.status.index)), .integer(grant.tokensUntil.microseconds),
                 ])
             try audit.insert(in: connection)
@@ -55,7 +56,7 @@ public struct SessionStore: Sendable {
         -> SessionGrant
     {
         SessionGrant(
-            sessionID: token.sessionName, user: user, scopes: scopes, status: status,
+            sessionID: token.sessionName, userID: user.id, claims: user.claims, scopes: scopes, status: status,
             tokensUntil: lifetimes.tokensUntil(from: now), refreshableUntil: now + min(lifetimes.total, lifetimes.idle))
     }
 
@@ -84,35 +85,24 @@ public struct SessionStore: Sendable {
         async throws -> Refresh
     {
         let seedHash = try token.seedHash
-        let idleSince = now - lifetimes.idle
+        let live: [SQLValue] = [
+            .text(token.sessionName), .bytes(seedHash), .integer(now.microseconds),
+            .integer((now - lifetimes.idle).microseconds),
+        ]
+        let advanced = live + [.integer(token.generation), .integer(lifetimes.tokensUntil(from: now).microseconds)]
+        @Sendable func granted(_ row: Row, _ outcome: (SessionGrant) throws -> Refresh) throws -> Refresh {
+            guard var grant = try SessionGrant(row, of: token, lifetimes) else { return .refused(nil) }
+            if let scopes {
+                guard scopes.areAmong(grant.scopes) else { throw ForeignScope() }
+                grant.scopes = grant.scopes.filter { [$0].areAmong(scopes) }
+            }
+            return try outcome(grant)
+        }
+        // Nearly every refresh is this one statement. Where it's run again though it was done, the answer is repeated.
+        if scopes == nil, let row = try await database.write(Self.advance(where: "generation = $5"), advanced).first {
+            return try granted(row) { .advanced($0) }
+        }
         return try await database.write { [lifetimes] connection in
-            let live: [SQLValue] = [
-                .text(token.sessionName), .bytes(seedHash), .integer(now.microseconds),
-                .integer(idleSince.microseconds),
-            ]
-            func advance(where generation: String) throws -> Row? {
-                try connection.query(
-                    """
-                    UPDATE sessions SET generation = CAST($5 AS BIGINT) + 1, advanced_at = $3, tokens_until = $6
-                    WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4
-                        AND \(generation)
-                    RETURNING \(Self.grantColumns)
-                    """,
-                    live + [.integer(token.generation), .integer(lifetimes.tokensUntil(from: now).microseconds)]
-                ).first
-            }
-            func granted(_ row: Row, _ outcome: (SessionGrant) throws -> Refresh) throws -> Refresh {
-                let rows = try connection.query(
-                    "SELECT \(User.columns) FROM users WHERE id = $1 AND disabled_at IS NULL",
-                    [.text(row.text("user_id"))])
-                guard let user = try rows.first.map(User.init) else { return .refused(nil) }
-                var grant = try SessionGrant(row, of: token, user: user, lifetimes)
-                if let scopes {
-                    guard scopes.areAmong(grant.scopes) else { throw ForeignScope() }
-                    grant.scopes = grant.scopes.filter { [$0].areAmong(scopes) }
-                }
-                return try outcome(grant)
-            }
             func audit(_ outcome: AuditRecord.Outcome, _ row: Row) throws -> AuditRecord {
                 let record = AuditRecord(
                     .refresh, outcome, by: .user(nil, address: origin.address), subject: try row.text("user_id"),
@@ -120,8 +110,10 @@ public struct SessionStore: Sendable {
                 try record.insert(in: connection)
                 return record
             }
-            if let row = try advance(where: "generation = $5") { return try granted(row) { .advanced($0) } }
-            if let row = try advance(where: "generation < $5") {
+            if let row = try connection.query(Self.advance(where: "generation = $5"), advanced).first {
+                return try granted(row) { .advanced($0) }
+            }
+            if let row = try connection.query(Self.advance(where: "generation < $5"), advanced).first {
                 return try granted(row) { .caughtUp($0, try audit(.ahead, row)) }
             }
             let row = try connection.query(
@@ -147,6 +139,15 @@ public struct SessionStore: Sendable {
         }
     }
 
+    /// Takes a live session a step ahead of `$5`.
+    private static func advance(where generation: String) -> String {
+        """
+        UPDATE sessions SET generation = CAST($5 AS BIGINT) + 1, advanced_at = $3, tokens_until = $6
+        WHERE id = $1 AND seed_hash = $2 AND ended_at IS NULL AND expires_at > $3 AND advanced_at > $4 AND \(generation)
+        RETURNING \(grantColumns)
+        """
+    }
+
     /// Records that a refresh token of ours was refused: once a session, however often it comes.
     private static func recordRefusal(
         of token: RefreshToken, from origin: SessionOrigin, at now: Instant, in connection: any Connection
@@ -163,8 +164,13 @@ public struct SessionStore: Sendable {
         return record
     }
 
+    /// What a grant is made of; neither claims nor scopes of a user who may not log in.
     static let grantColumns =
-        "user_id, scopes, advanced_at, expires_at, status_list, status_index, tokens_until"
+        """
+        user_id, scopes, advanced_at, expires_at, status_list, status_index, tokens_until,
+        (SELECT claims FROM users WHERE users.id = user_id AND disabled_at IS NULL) AS user_claims,
+        (SELECT scopes FROM users WHERE users.id = user_id AND disabled_at IS NULL) AS user_scopes
+        """
 }
 
 /// How long sessions live.
@@ -194,13 +200,16 @@ struct SessionOrigin: Sendable {
 }
 
 extension SessionGrant {
-    /// What a session's row grants its user.
-    init(_ row: Row, of token: RefreshToken, user: User, _ lifetimes: SessionLifetimes) throws {
-        let granted = try row.text("scopes").split(separator: " ").map(String.init)
+    /// What a session's row grants its user; `nil` for one who is disabled.
+    init?(_ row: Row, of token: RefreshToken, _ lifetimes: SessionLifetimes) throws {
+        guard let claims = try row.optionalText("user_claims") else { return nil }
+        let userScopes = try row.text("user_scopes").words
         let expiresAt = Instant(microseconds: try row.integer("expires_at"))
         let advancedAt = Instant(microseconds: try row.integer("advanced_at"))
         self.init(
-            sessionID: token.sessionName, user: user, scopes: granted.filter(user.scopes.contains),
+            sessionID: token.sessionName, userID: try row.text("user_id"),
+            claims: try ClaimRules.claims(stored: claims),
+            scopes: try row.text("scopes").words.filter(userScopes.contains),
             status: StatusReference(list: try row.text("status_list"), index: Int(try row.integer("status_index"))),
             tokensUntil: Instant(microseconds: try row.integer("tokens_until")),
             refreshableUntil: min(expiresAt, advancedAt + lifetimes.idle))

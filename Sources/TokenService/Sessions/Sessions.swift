@@ -53,7 +53,7 @@ struct Sessions: Sendable {
         let pair = try pair(token, grant, at: now)
         let actor = AuditActor.user(user.id, address: origin.address)
         let record = AuditRecord(.logIn, by: actor, subject: user.id, session: token.sessionName, at: now)
-        guard try await store.insert(token, grant, from: origin, audit: record, at: now) else { return nil }
+        guard try await store.insert(token, grant, of: user, from: origin, audit: record, at: now) else { return nil }
         audit.tell(record)
         return pair
     }
@@ -152,8 +152,8 @@ struct Sessions: Sendable {
         audit.tell(ending.record)
     }
 
-    /// What a refresh token would be good for now; `nil` where it would be refused.
-    func grant(ofRefreshToken text: String) async throws -> SessionGrant? {
+    /// What a refresh token would be good for now, and for whom; `nil` where it would be refused.
+    func grant(ofRefreshToken text: String) async throws -> (SessionGrant, userName: String)? {
         guard let token = try coder.read(text) else { return nil }
         return try await store.grant(of: token, at: now())
     }

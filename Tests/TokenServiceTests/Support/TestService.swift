@@ -45,6 +45,11 @@ final class CountingDatabase: Database {
         return try await base.write(body)
     }
 
+    func write(_ sql: String, _ parameters: [SQLValue]) async throws -> [Row] {
+        accesses.add(1, ordering: .relaxed)
+        return try await base.write(sql, parameters)
+    }
+
     func changes(at url: String?) -> AsyncStream<Void> { base.changes(at: url) }
 
     func close() throws { try base.close() }

@@ -73,11 +73,11 @@ struct TokenStatusEndpoints: Sendable {
 
     /// A refresh token is no access token: it has no `token_type`, and nobody but the issuer is its audience.
     private func members(ofRefreshToken text: String) async throws -> JSONObject? {
-        guard let grant = try await sessions.grant(ofRefreshToken: text) else { return nil }
+        guard let (grant, userName) = try await sessions.grant(ofRefreshToken: text) else { return nil }
         var members: JSONObject = [
-            "active": true, "iss": .string(issuer.issuer), "sub": .string(grant.user.id),
+            "active": true, "iss": .string(issuer.issuer), "sub": .string(grant.userID),
             "aud": .string(issuer.issuer), "client_id": .string(TokenIssuer.firstPartyClient),
-            "username": .string(grant.user.name), "exp": .integer(grant.refreshableUntil.seconds),
+            "username": .string(userName), "exp": .integer(grant.refreshableUntil.seconds),
             "sid": .string(grant.sessionID),
         ]
         if !grant.scopes.isEmpty { members["scope"] = .string(grant.scopes.joined(separator: " ")) }
