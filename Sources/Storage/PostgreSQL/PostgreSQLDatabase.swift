@@ -4,8 +4,9 @@ internal import Foundation
 ///
 /// Writes run at READ COMMITTED: stores decide inside their statements, which wait for one another's rows. Where two
 /// transactions are in each other's way nevertheless, or a connection breaks before the commit, the transaction is run
-/// again. BEGIN travels with the first statement, and where that is the only one COMMIT, too. It works through PgBouncer in transaction mode: nothing outlives a transaction but prepared statements, and
-/// where a pooler forgets those they are given up.
+/// again. BEGIN travels with the first statement, and where that is the only one COMMIT, too. It works through PgBouncer in
+/// transaction mode: nothing outlives a transaction but prepared statements, and where a pooler forgets those they are given
+/// up.
 public final class PostgreSQLDatabase: Database {
     private let url: String
     private let queue: TransactionQueue
