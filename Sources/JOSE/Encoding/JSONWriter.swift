@@ -124,6 +124,14 @@ package struct JSONObjectWriter {
         JSONWriter.append(value, to: &bytes)
     }
 
+    /// An object in the object.
+    package mutating func append(_ name: StaticString, _ write: (inout JSONObjectWriter) -> Void) {
+        append(name: name)
+        bytes.append(UInt8(ascii: "{"))
+        write(&self)
+        bytes.append(UInt8(ascii: "}"))
+    }
+
     /// All members of an object.
     package mutating func append(_ object: JSONObject) {
         guard !object.members.isEmpty else { return }

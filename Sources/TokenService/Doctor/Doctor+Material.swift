@@ -55,6 +55,8 @@ extension Doctor {
     {
         let store = StatusListStore(database: database, address: address)
         let place = try await store.lease(startingList: false, at: now)[0]
-        return place.claim(listsURL: TokenIssuer.statusListsURL(issuer: issuer))
+        var claims = JSONObjectWriter(capacity: 256)
+        place.appendClaim(to: &claims, listsURL: TokenIssuer.statusListsURL(issuer: issuer))
+        return try JSONObject(json: claims.json())["status"] ?? .null
     }
 }

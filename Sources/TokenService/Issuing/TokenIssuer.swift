@@ -109,7 +109,7 @@ struct TokenIssuer: Sendable {
         if let scopes = content.scopes { claims.append("scope", scopes.joined(separator: " ")) }
         if let sessionID = content.sessionID { claims.append("sid", sessionID) }
         if let actor = content.actor { claims.append("act", .object(actor)) }
-        claims.append("status", content.status.claim(listsURL: statusListsURL))
+        content.status.appendClaim(to: &claims, listsURL: statusListsURL)
         claims.append(content.claims)
         return claims.json()
     }

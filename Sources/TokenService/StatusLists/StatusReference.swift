@@ -18,9 +18,14 @@ struct StatusReference: Hashable, Sendable {
         self.init(list: String(Substring(reference.uri.utf8.dropFirst(listsURL.utf8.count))), index: reference.index)
     }
 
-    /// The `status` claim (Token Status List draft, section 6.2).
-    func claim(listsURL: String) -> JSONValue {
-        ["status_list": ["idx": .integer(Int64(index)), "uri": .string(listsURL + list)]]
+    /// Writes the `status` claim (Token Status List draft, section 6.2).
+    func appendClaim(to claims: inout JSONObjectWriter, listsURL: String) {
+        claims.append("status") { status in
+            status.append("status_list") { place in
+                place.append("idx", Int64(index))
+                place.append("uri", listsURL + list)
+            }
+        }
     }
 }
 

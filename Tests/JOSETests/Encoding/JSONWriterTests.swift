@@ -44,7 +44,13 @@ struct JSONWriterTests {
         writer.append([:])
         writer.append("c", .array([["d": .null]]))
         writer.append(["e": true, "f": [:]])
-        let whole: JSONObject = ["a": "x\"\n", "b": -1, "c": [["d": .null]], "e": true, "f": [:]]
+        writer.append("g") { inner in
+            inner.append("h") { _ in }
+            inner.append("i", Int64(0))
+        }
+        let whole: JSONObject = [
+            "a": "x\"\n", "b": -1, "c": [["d": .null]], "e": true, "f": [:], "g": ["h": [:], "i": 0],
+        ]
         #expect(writer.json() == whole.json)
         #expect(JSONObjectWriter(capacity: 0).json() == bytes("{}"))
         var other = JSONObjectWriter(capacity: 0)
