@@ -35,7 +35,7 @@ func mutate(_ data: UnsafeMutablePointer<UInt8>, _ count: Int, _ capacity: Int, 
     var parts = token.split(separator: dot, omittingEmptySubsequences: false).map(Array.init)
     var changed: [UInt8]?
     let index = Int(seed % 3)
-    if seed / 3 % 3 > 0, index < parts.count, let bytes = try? Base64URL.decode(parts[index]) {
+    if seed / 3 % 3 > 0, index < parts.count, let bytes = try? Base64URL.decode(parts[index][...]) {
         parts[index] = Array(Base64URL.encode(mutated(bytes, capacity: bytes.count + 64)).utf8)
         changed = Array(parts.joined(separator: [dot]))
     }
