@@ -49,6 +49,8 @@ public enum Base64URL {
 
     package static func decode(_ text: ArraySlice<UInt8>) throws -> [UInt8] {
         guard text.count % 4 != 1 else { throw JOSEError(.malformed, "base64url text of an impossible length") }
+        // All empty arrays are one, and uninitialised room of none would write its count there.
+        guard !text.isEmpty else { return [] }
         // Has bits above the lowest six as soon as a letter isn't one.
         var strange: UInt8 = 0
         var trailing: UInt32 = 0
