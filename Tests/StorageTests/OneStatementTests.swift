@@ -51,23 +51,6 @@ struct OneStatementTests {
         }
     }
 
-    @Test("counts right beside 200 others that count the same row")
-    func compareAndSet() async throws {
-        try await withDatabase { database, _ in
-            try await database.insert("a", 0)
-            let results = try await withThrowingTaskGroup(of: Int64.self) { group in
-                for _ in 0..<200 {
-                    group.addTask {
-                        try await database.write("UPDATE item SET amount = amount + 1 RETURNING amount", [])[0]
-                            .integer("amount")
-                    }
-                }
-                return try await group.reduce(into: []) { $0.append($1) }
-            }
-            #expect(results.sorted() == Array(1...200))
-        }
-    }
-
     @Test("with a NUL character or too few parameters is refused, and the next one isn't")
     func unusable() async throws {
         try await withDatabase { database, _ in

@@ -100,16 +100,21 @@ struct WriteTests {
         }
     }
 
-    @Test("counts right beside 200 others that count the same row")
-    func compareAndSet() async throws {
+    @Test("counts right beside 200 others that count the same row", arguments: [true, false])
+    func compareAndSet(isOneStatement: Bool) async throws {
         try await withDatabase { database, _ in
             try await database.insert("a", 0)
+            let sql = "UPDATE item SET amount = amount + 1 RETURNING amount"
             let results = try await withThrowingTaskGroup(of: Int64.self) { group in
                 for _ in 0..<200 {
                     group.addTask {
-                        try await database.write {
-                            try $0.query("UPDATE item SET amount = amount + 1 RETURNING amount")[0].integer("amount")
-                        }
+                        let rows =
+                            if isOneStatement {
+                                try await database.write(sql, [])
+                            } else {
+                                try await database.write { try $0.query(sql) }
+                            }
+                        return try rows[0].integer("amount")
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }

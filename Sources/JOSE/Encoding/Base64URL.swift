@@ -11,30 +11,32 @@ public enum Base64URL {
     package static func append(_ bytes: [UInt8], to text: inout [UInt8]) {
         let start = text.count
         text.append(contentsOf: repeatElement(0, count: (bytes.count * 4 + 2) / 3))
-        // Each index below is less than the count of its buffer: three bytes become four letters, and the rest, one or
-        // two bytes, one letter more.
         bytes.withUnsafeBufferPointer { bytes in
-            text.withUnsafeMutableBufferPointer { text in
-                alphabet.withUnsafeBufferPointer { alphabet in
-                    var (read, written) = (0, start)
-                    func put(_ bits: UInt32, letters: Int) {
-                        for letter in 0..<letters {
-                            text[written + letter] = alphabet[Int(bits >> UInt32(18 - 6 * letter) & 63)]
-                        }
-                        written += letters
-                    }
-                    while bytes.count - read >= 3 {
-                        put(
-                            UInt32(bytes[read]) << 16 | UInt32(bytes[read + 1]) << 8 | UInt32(bytes[read + 2]),
-                            letters: 4)
-                        read += 3
-                    }
-                    switch bytes.count - read {
-                    case 1: put(UInt32(bytes[read]) << 16, letters: 2)
-                    case 2: put(UInt32(bytes[read]) << 16 | UInt32(bytes[read + 1]) << 8, letters: 3)
-                    default: break
-                    }
+            text.withUnsafeMutableBufferPointer { spell(bytes, into: $0, from: start) }
+        }
+    }
+
+    /// Each index is less than the count of its buffer: three bytes become four letters, and the rest, one or two bytes,
+    /// one letter more.
+    private static func spell(
+        _ bytes: UnsafeBufferPointer<UInt8>, into text: UnsafeMutableBufferPointer<UInt8>, from start: Int
+    ) {
+        alphabet.withUnsafeBufferPointer { alphabet in
+            var (read, written) = (0, start)
+            func put(_ bits: UInt32, letters: Int) {
+                for letter in 0..<letters {
+                    text[written + letter] = alphabet[Int(bits >> UInt32(18 - 6 * letter) & 63)]
                 }
+                written += letters
+            }
+            while bytes.count - read >= 3 {
+                put(UInt32(bytes[read]) << 16 | UInt32(bytes[read + 1]) << 8 | UInt32(bytes[read + 2]), letters: 4)
+                read += 3
+            }
+            switch bytes.count - read {
+            case 1: put(UInt32(bytes[read]) << 16, letters: 2)
+            case 2: put(UInt32(bytes[read]) << 16 | UInt32(bytes[read + 1]) << 8, letters: 3)
+            default: break
             }
         }
     }
@@ -51,51 +53,61 @@ public enum Base64URL {
         guard text.count % 4 != 1 else { throw JOSEError(.malformed, "base64url text of an impossible length") }
         // All empty arrays are one, and uninitialised room of none would write its count there.
         guard !text.isEmpty else { return [] }
-        // Has bits above the lowest six as soon as a letter isn't one.
-        var strange: UInt8 = 0
-        var trailing: UInt32 = 0
+        var extra = Extra()
         let bytes = [UInt8](unsafeUninitializedCapacity: text.count * 3 / 4) { bytes, count in
-            // Each index below is less than the count of its buffer: four letters become three bytes, and the rest, two or
-            // three letters, one byte less.
-            text.withUnsafeBufferPointer { text in
-                values.withUnsafeBufferPointer { values in
-                    func bits(_ letters: Range<Int>) -> UInt32 {
-                        var bits: UInt32 = 0
-                        for letter in letters {
-                            let value = values[Int(text[letter])]
-                            strange |= value
-                            bits = bits << 6 | UInt32(value & 63)
-                        }
-                        return bits
-                    }
-                    var read = 0
-                    while text.count - read >= 4 {
-                        let three = bits(read..<read + 4)
-                        bytes[count] = UInt8(truncatingIfNeeded: three >> 16)
-                        bytes[count + 1] = UInt8(truncatingIfNeeded: three >> 8)
-                        bytes[count + 2] = UInt8(truncatingIfNeeded: three)
-                        (read, count) = (read + 4, count + 3)
-                    }
-                    switch text.count - read {
-                    case 2:
-                        let one = bits(read..<read + 2)
-                        bytes[count] = UInt8(truncatingIfNeeded: one >> 4)
-                        (trailing, count) = (one & 15, count + 1)
-                    case 3:
-                        let two = bits(read..<read + 3)
-                        bytes[count] = UInt8(truncatingIfNeeded: two >> 10)
-                        bytes[count + 1] = UInt8(truncatingIfNeeded: two >> 2)
-                        (trailing, count) = (two & 3, count + 2)
-                    default: break
-                    }
-                }
-            }
+            text.withUnsafeBufferPointer { (count, extra) = read($0, into: bytes) }
         }
-        guard strange < 64 else { throw JOSEError(.malformed, "a letter that isn't base64url") }
-        guard trailing == 0 else {
+        guard extra.letters < 64 else { throw JOSEError(.malformed, "a letter that isn't base64url") }
+        guard extra.bits == 0 else {
             throw JOSEError(.malformed, "base64url text with trailing bits that aren't zero")
         }
         return bytes
+    }
+
+    /// What a text has that it mustn't have.
+    private struct Extra {
+        /// Over 63 as soon as a letter isn't one.
+        var letters: UInt8 = 0
+        /// Those behind the last byte.
+        var bits: UInt32 = 0
+    }
+
+    /// Each index is less than the count of its buffer: four letters become three bytes, and the rest, two or three
+    /// letters, one byte less.
+    ///
+    /// - Returns: how many bytes there are, all of them written.
+    private static func read(
+        _ text: UnsafeBufferPointer<UInt8>, into bytes: UnsafeMutableBufferPointer<UInt8>
+    ) -> (Int, Extra) {
+        values.withUnsafeBufferPointer { values in
+            var (count, extra) = (0, Extra())
+            func bits(_ letters: Range<Int>) -> UInt32 {
+                letters.reduce(0) { bits, letter in
+                    let value = values[Int(text[letter])]
+                    extra.letters |= value
+                    return bits << 6 | UInt32(value & 63)
+                }
+            }
+            func put(_ bits: UInt32, bytes number: Int) {
+                for byte in 0..<number {
+                    bytes[count + byte] = UInt8(truncatingIfNeeded: bits >> UInt32(16 - 8 * byte))
+                }
+                count += number
+            }
+            let rest = text.count & 3
+            for start in stride(from: 0, to: text.count - rest, by: 4) { put(bits(start..<start + 4), bytes: 3) }
+            let last = bits(text.count - rest..<text.count)
+            switch rest {
+            case 2:
+                put(last << 12, bytes: 1)
+                extra.bits = last & 15
+            case 3:
+                put(last << 6, bytes: 2)
+                extra.bits = last & 3
+            default: break
+            }
+            return (count, extra)
+        }
     }
 
     /// The bytes that a text spells in standard base64 without padding (RFC 4648 section 4), as strictly; `nil` where it

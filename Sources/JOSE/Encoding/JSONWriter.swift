@@ -101,8 +101,13 @@ package struct JSONObjectWriter {
         return bytes
     }
 
-    private mutating func append(name: StaticString) {
+    /// Puts a comma between members.
+    private mutating func separate() {
         if bytes.last != UInt8(ascii: "{") { bytes.append(UInt8(ascii: ",")) }
+    }
+
+    private mutating func append(name: StaticString) {
+        separate()
         bytes.append(UInt8(ascii: "\""))
         name.withUTF8Buffer { bytes.append(contentsOf: $0) }
         bytes.append(UInt8(ascii: "\""))
@@ -135,7 +140,7 @@ package struct JSONObjectWriter {
     /// All members of an object.
     package mutating func append(_ object: JSONObject) {
         guard !object.members.isEmpty else { return }
-        if bytes.last != UInt8(ascii: "{") { bytes.append(UInt8(ascii: ",")) }
+        separate()
         JSONWriter.appendMembers(of: object, to: &bytes)
     }
 }

@@ -3,8 +3,8 @@ internal import CPostgreSQL
 /// Parameters in binary form.
 struct BoundParameters {
     private(set) var types: [Oid] = []
-    /// All values behind one another, and where each lies; `nil` for null.
-    private var storage: [UInt8] = []
+    /// All values behind one another, and where each lies; `nil` for null. A byte more ahead: an empty array has no address.
+    private var storage: [UInt8] = [0]
     private var ranges: [Range<Int>?] = []
 
     /// None.
@@ -44,9 +44,9 @@ struct BoundParameters {
             UnsafePointer<Oid>, UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>
         ) -> Value
     ) -> Value {
-        // One more each: an empty array has no address.
-        (storage + [0]).withUnsafeBytes { bytes in
+        storage.withUnsafeBytes { bytes in
             let start = bytes.baseAddress!.assumingMemoryBound(to: CChar.self)
+            // One more each, too.
             let values = ranges.map { range in range.map { start + $0.lowerBound } } + [nil]
             let lengths = ranges.map { Int32($0?.count ?? 0) } + [0]
             let formats = [Int32](repeating: 1, count: ranges.count + 1)
