@@ -87,14 +87,16 @@ struct DecoyTests {
     @Test("takes as long as a user's hash does where all are of a kind that takes another time than today's")
     func time() async throws {
         let service = try await TestService()
-        // 90 ms at the least, against one for today's here.
+        // Some fifty times what today's cost takes here. How long that is on this machine is measured, not assumed.
         let slow = "$5$rounds=300000$saltsalt$" + String(repeating: ".", count: 43)
+        let stored = try PasswordHash(slow)
+        let work = try (0..<3).map { _ in try ContinuousClock().measure { _ = try stored.matches("wrong") } }
         _ = try await service.accounts.add(name: "alice", credential: .hash(slow), claims: [:], scopes: [])
         for name in ["alice", "nobody"] {
             let time = try await ContinuousClock().measure {
                 _ = try await service.post("/auth/log-in", ["username": .string(name), "password": "wrong"])
             }
-            #expect(time > .milliseconds(50))
+            #expect(try time > #require(work.min()) / 4)
         }
     }
 }
