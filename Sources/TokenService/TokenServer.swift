@@ -20,6 +20,9 @@ public struct TokenServer: Sendable {
     let limiter: LogInLimiter
     let statusListStore: StatusListStore
     let audit: AuditLog
+    /// `nil` for plain HTTP.
+    private let certificate: CertificateWatch?
+    private let listener: HTTPServerBuilder
     /// The status lists of the routes, once their URL is known.
     let statusLists = Locked<StatusLists?>(nil)
     let now: @Sendable () -> Instant
@@ -27,9 +30,12 @@ public struct TokenServer: Sendable {
 
     /// Prepares what the routes need.
     ///
-    /// - Parameter database: migrated.
+    /// - Parameters:
+    ///   - database: migrated.
+    ///   - certificate: the one of the settings.
     public init(
         settings: Settings, secret: MasterSecret, database: any Database, keyStore: any KeyStore,
+        certificate: ServerCertificate? = nil,
         now: @escaping @Sendable () -> Instant, logger: Logger
     ) async throws {
         self.settings = settings
@@ -37,6 +43,8 @@ public struct TokenServer: Sendable {
         self.database = database
         self.now = now
         self.logger = logger
+        self.certificate = certificate.map { CertificateWatch($0, now: now, logger: logger) }
+        listener = Listener.builder(certificate: certificate)
         let audit = AuditLog(database: database, logger: logger)
         self.audit = audit
         keys = try await KeyService(
@@ -53,34 +61,39 @@ public struct TokenServer: Sendable {
         statusListStore = StatusListStore(database: database, address: settings.database)
     }
 
-    /// Serves until SIGTERM or SIGINT, then finishes what is under way.
+    /// Serves until SIGTERM or SIGINT, then finishes what is under way. SIGHUP reads keys and certificate again.
     ///
     /// - Parameter onListening: called with the URL once connections are taken.
     public func run(onListening: @escaping @Sendable (String) -> Void) async throws {
-        let responder = DeferredResponder()
+        await certificate?.look()
+        if certificate == nil, !settings.listen.isLoopback {
+            logger.warning(
+                "this is plain HTTP on \(settings.listen.host): only what comes through a proxy with TLS can't be read on the way"
+            )
+        }
+        let door = FrontDoor(maximumRequests: settings.maximumRequests)
         let application = Application(
-            responder: responder,
-            server: .http1(configuration: .init(additionalChannelHandlers: [RequestDeadline()])),
+            responder: door, server: listener,
             configuration: ApplicationConfiguration(
                 address: .hostname(settings.listen.host, port: settings.listen.port),
                 availableConnectionsDelegate: MaximumAvailableConnections(
-                    Self.maximumConnections(), logger: quietLogger)),
+                    min(settings.maximumConnections, Self.possibleConnections()), logger: quietLogger)),
             onServerRunning: { [self] channel in
                 // With port 0 the issuer is known only now.
-                let url = settings.listen.url(port: channel.localAddress?.port ?? settings.listen.port)
+                let url = settings.url(port: channel.localAddress?.port ?? settings.listen.port)
                 do {
-                    responder.begin(try await router(listeningAt: url).buildResponder())
+                    door.open(to: try await router(listeningAt: url).buildResponder())
                     onListening(url)
                 } catch {
                     logger.critical("can't serve: \(error)")
                 }
             },
             logger: quietLogger)
-        try await ServiceGroup(
-            configuration: .init(
-                services: [OnEventLoops(service: application), BackgroundWork(server: self)],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
-        ).run()
+        var configuration = ServiceGroupConfiguration(
+            services: [OnEventLoops(service: application), BackgroundWork(server: self)],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
+        configuration.maximumGracefulShutdownDuration = settings.shutdownTimeout
+        try await ServiceGroup(configuration: configuration).run()
     }
 
     /// Looks once at what changed in the stores, as ``run(onListening:)`` does every second.
@@ -127,6 +140,16 @@ public struct TokenServer: Sendable {
                 while true { try await Task.sleep(for: .seconds(3600)) }
             }
             group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                    logger.notice("SIGHUP: reading keys and certificate again")
+                    await failures.watching("can't read what other nodes announced") { try await refresh() }
+                    await certificate?.reload()
+                }
+            }
+            if let certificate {
+                group.addTask { try await Self.every(.seconds(1)) { await certificate.look() } }
+            }
+            group.addTask {
                 try await Self.every(Self.sweepInterval) {
                     await failures.watching("can't forget what is over") { try await sweep() }
                 }
@@ -147,7 +170,7 @@ public struct TokenServer: Sendable {
 
     /// Raises the limit of open files as far as it goes, and leaves some to the keys and the database: a server without a
     /// file left could neither take a connection nor turn it away.
-    private static func maximumConnections() -> Int {
+    private static func possibleConnections() -> Int {
         let reserved = 64
         var limit = rlimit()
         #if os(Linux)
@@ -166,20 +189,6 @@ public struct TokenServer: Sendable {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .warning)
         return logger
-    }
-}
-
-/// Answers once the routes are there, which is an instant after the first connection can be.
-private final class DeferredResponder: HTTPResponder {
-    private let responder = Locked<RouterResponder<ServiceRequestContext>?>(nil)
-
-    func begin(_ responder: RouterResponder<ServiceRequestContext>) { self.responder.withLock { $0 = responder } }
-
-    func respond(to request: Request, context: ServiceRequestContext) async throws -> Response {
-        guard let responder = responder.withLock({ $0 }) else {
-            return APIError.unavailable("the service is starting").response
-        }
-        return try await responder.respond(to: request, context: context)
     }
 }
 

@@ -18,14 +18,15 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let (settings, installation, logger) = try shared.installation(settings.flags)
+        // A certificate or a secret that doesn't do is noticed before anything is made or changed.
+        let certificate = try ServerCertificate(settings)
         let secret = try installation.masterSecret(creating: true)
-        // A secret that doesn't fit is noticed before anything is made or changed.
         let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret)
         let database = try await installation.database(creating: true)
         let keyStore = if let folder { folder } else { try await installation.keyStore(secret: secret, in: database) }
         let server = try await TokenServer(
             settings: settings, secret: secret, database: database, keyStore: keyStore,
-            now: Clock.now, logger: logger)
+            certificate: certificate, now: Clock.now, logger: logger)
         do {
             try await server.run { Console.print("listening on \($0)") }
         } catch {

@@ -78,7 +78,13 @@ struct ServeOptions: ParsableArguments {
     @Option(help: help("password-memory")) var passwordMemory: String?
     @Option(help: help("password-iterations")) var passwordIterations: String?
     @Option(help: help("password-concurrency")) var passwordConcurrency: String?
+    @Option(help: help("tls-certificate"), completion: .file()) var tlsCertificate: String?
+    @Option(help: help("tls-key"), completion: .file()) var tlsKey: String?
     @Option(help: help("allow-plain-http")) var allowPlainHttp: String?
+    @Option(help: help("max-connections")) var maxConnections: String?
+    @Option(help: help("max-requests")) var maxRequests: String?
+    @Option(help: help("shutdown-timeout")) var shutdownTimeout: String?
+    @Option(help: help("metrics")) var metrics: String?
     @Option(help: help("log-level")) var logLevel: String?
     @Option(help: help("log-format")) var logFormat: String?
 
@@ -94,6 +100,8 @@ struct ServeOptions: ParsableArguments {
             "password-concurrency": passwordConcurrency, "allow-plain-http": allowPlainHttp, "log-level": logLevel,
             "log-format": logFormat, "status-ttl": statusTtl, "log-in-rate": logInRate,
             "trusted-proxies": trustedProxies, "cors-origins": corsOrigins, "audit-retention": auditRetention,
+            "tls-certificate": tlsCertificate, "tls-key": tlsKey, "max-connections": maxConnections,
+            "max-requests": maxRequests, "shutdown-timeout": shutdownTimeout, "metrics": metrics,
         ]
     }
 }

@@ -163,7 +163,9 @@ def test_the_defaults_are_those_of_the_documentation(installation):
             "refresh-token-idle-lifetime": "14d", "refresh-grace": "30s", "status-ttl": "10s", "clock-leeway": "30s",
             "password-memory": "19MiB", "password-iterations": "2", "password-concurrency": None,
             "log-in-rate": "10/m", "trusted-proxies": None, "cors-origins": None, "audit-retention": "365d",
-            "allow-plain-http": "off", "log-level": "info", "log-format": None,
+            "tls-certificate": None, "tls-key": None, "allow-plain-http": "off", "max-connections": "10000",
+            "max-requests": "1000", "shutdown-timeout": "30s", "metrics": "on", "log-level": "info",
+            "log-format": None,
         }.items()
     }
 

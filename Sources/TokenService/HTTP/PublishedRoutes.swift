@@ -26,13 +26,15 @@ struct PublishedRoutes: Sendable {
         metadataDocument = try Self.metadata(of: issuer)
     }
 
+    static let livePath = "/health/live"
+
     var routes: [Route] {
         [
             Route(.get, "/.well-known/jwks.json", jwks),
             Route(.get, "/.well-known/oauth-authorization-server", metadata),
             Route(.get, "/.well-known/openid-configuration", metadata),
             Route(.get, "/status-lists/{id}", statusList),
-            Route(.get, "/health/live") { _, _ in .json(["status": "live"]) },
+            Route(.get, Self.livePath) { _, _ in .json(["status": "live"]) },
             Route(.get, "/health/ready", ready),
         ]
     }

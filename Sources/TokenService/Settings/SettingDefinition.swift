@@ -57,7 +57,19 @@ public struct SettingDefinition: Sendable {
             "trusted-proxies", nil, "The proxies that may set X-Forwarded-For: addresses and networks. (default: none)"),
         .init("cors-origins", nil, "The web origins whose pages may use /auth and /oauth2. (default: none)"),
         .init("audit-retention", "365d", "How long the audit log is kept."),
+        .init(
+            "tls-certificate", nil,
+            "The file of the server's certificate and of those that lead to the root, in PEM: serves HTTPS. (default: none)"
+        ),
+        .init("tls-key", nil, "The file of the certificate's private key, in PEM. (default: none)"),
         .init("allow-plain-http", "off", "Serve plain HTTP on a non-loopback address: on or off."),
+        .init(
+            "max-connections", "10000", "How many connections there are at the most, 1 to 1000000; further ones wait."),
+        .init(
+            "max-requests", "1000",
+            "How many requests are answered at once, 1 to 1000000; further ones get 503."),
+        .init("shutdown-timeout", "30s", "How long requests may take to end after SIGTERM, 1s to 1h."),
+        .init("metrics", "on", "Serve /metrics: on or off."),
         .init("log-level", "info", "trace, debug, info, notice, warning, error or critical."),
         .init("log-format", nil, "text or json. (default: text on a terminal, else json)"),
     ]

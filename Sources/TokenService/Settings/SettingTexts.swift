@@ -53,5 +53,7 @@ public struct ListenAddress: Sendable, Hashable {
     var isLoopback: Bool { WebOrigin.isLoopback(host: host) }
 
     /// The URL of a server that listens here.
-    func url(port: Int) -> String { "http://" + (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
+    func url(scheme: String, port: Int) -> String {
+        "\(scheme)://" + (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
+    }
 }

@@ -36,6 +36,15 @@ public struct Settings: Sendable {
     public let auditRetention: Duration
     public let passwordCost: PasswordCost
     public let passwordConcurrency: Int
+    /// The files of the certificate; `nil` for plain HTTP.
+    let certificate: ServerCertificate.Paths?
+    /// How many connections there are at the most, and how many requests are answered at once.
+    let maximumConnections: Int
+    let maximumRequests: Int
+    /// How long requests may take to end when the service stops.
+    let shutdownTimeout: Duration
+    /// Whether there is /metrics.
+    let hasMetrics: Bool
     public let logLevel: Logger.Level
     public let logFormat: LogFormat
 
@@ -106,7 +115,12 @@ public struct Settings: Sendable {
             try reader.optional("password-concurrency", "1 to 1024") {
                 SettingText.digits($0).flatMap { (1...1024).contains($0) ? Int($0) : nil }
             } ?? ProcessInfo.processInfo.activeProcessorCount
+        certificate = try reader.certificate()
         let allowPlainHTTP = try reader.flag("allow-plain-http")
+        maximumConnections = try reader.number("max-connections", 1...1_000_000)
+        maximumRequests = try reader.number("max-requests", 1...1_000_000)
+        shutdownTimeout = try reader.duration("shutdown-timeout", .seconds(1)...(.seconds(3600)))
+        hasMetrics = try reader.flag("metrics")
         logLevel = try reader.read("log-level", "trace, debug, info, notice, warning, error or critical") {
             Logger.Level(rawValue: $0)
         }
@@ -119,12 +133,12 @@ public struct Settings: Sendable {
         } catch let error as KeyServiceError {
             throw ServiceError(.configuration, error.reason)
         }
-        guard listen.isLoopback || allowPlainHTTP else {
+        guard listen.isLoopback || certificate != nil || allowPlainHTTP else {
             throw ServiceError(
                 .configuration,
                 "listen: \(listen.host) can be reached from other machines, and this is plain HTTP, where tokens and passwords "
-                    + "can be read on the way: listen on 127.0.0.1, or set allow-plain-http to on behind a proxy with TLS"
-            )
+                    + "can be read on the way: set tls-certificate and tls-key, listen on 127.0.0.1, or set allow-plain-http "
+                    + "to on behind a proxy with TLS")
         }
     }
 
@@ -140,7 +154,10 @@ public struct Settings: Sendable {
     static func keyFolder(_ place: String) -> String? { place == "database" ? nil : place }
 
     /// The issuer of a server with these settings; with port 0 only the server itself knows.
-    public var expectedIssuer: String { issuer ?? listen.url(port: listen.port) }
+    public var expectedIssuer: String { issuer ?? url(port: listen.port) }
+
+    /// The URL of a server with these settings that listens on a port.
+    func url(port: Int) -> String { listen.url(scheme: certificate == nil ? "http" : "https", port: port) }
 
     private static func issuer(_ text: String) -> String? {
         guard let components = URLComponents(string: text), ["http", "https"].contains(components.scheme),
@@ -190,6 +207,21 @@ private struct SettingReader {
             let parsed = elements.compactMap(\.self)
             return parsed.count == elements.count ? parsed : nil
         } ?? []
+    }
+
+    /// The files of the certificate, which are named together.
+    func certificate() throws -> ServerCertificate.Paths? {
+        func path(_ name: String) throws -> String? {
+            try optional(name, "the path of a file") { $0.isEmpty ? nil : $0 }
+        }
+        switch (try path("tls-certificate"), try path("tls-key")) {
+        case (let certificate?, let key?): return ServerCertificate.Paths(certificate: certificate, key: key)
+        case (nil, nil): return nil
+        case (_?, nil):
+            throw ServiceError(.configuration, "tls-key: set it to the file of tls-certificate's private key")
+        case (nil, _?):
+            throw ServiceError(.configuration, "tls-certificate: set it to the file of tls-key's certificate")
+        }
     }
 
     func flag(_ name: String) throws -> Bool {

@@ -1,0 +1,34 @@
+internal import Hummingbird
+internal import JOSE
+
+/// Lets requests in: once the routes are there, which is an instant after the first connection can be, and no more at once
+/// than there is room for.
+final class FrontDoor: HTTPResponder {
+    private struct State {
+        var responder: RouterResponder<ServiceRequestContext>?
+        var requests = 0
+    }
+
+    private let state = Locked(State())
+    private let maximumRequests: Int
+
+    init(maximumRequests: Int) { self.maximumRequests = maximumRequests }
+
+    /// Lets requests through to a responder.
+    func open(to responder: RouterResponder<ServiceRequestContext>) { state.withLock { $0.responder = responder } }
+
+    func respond(to request: Request, context: ServiceRequestContext) async throws -> Response {
+        let (responder, hasRoom) = state.withLock { state in
+            let hasRoom = state.requests < maximumRequests
+            if hasRoom { state.requests += 1 }
+            return (state.responder, hasRoom)
+        }
+        defer { if hasRoom { state.withLock { $0.requests -= 1 } } }
+        guard let responder else { return APIError.unavailable("the service is starting").response }
+        // A node that is busy is alive: who restarts it makes it worse.
+        guard hasRoom || request.uri.path == PublishedRoutes.livePath else {
+            return APIError.unavailable("too many requests at once").response
+        }
+        return try await responder.respond(to: request, context: context)
+    }
+}
