@@ -64,6 +64,9 @@ public final class KeyService: Sendable {
         }
     }
 
+    /// All keys as they were loaded last.
+    public var ring: KeyRing { state.withLock { $0.ring } }
+
     /// Looks at the store now and then, and makes the keys that are due, until the task is cancelled.
     public func run() async throws {
         while !Task.isCancelled {

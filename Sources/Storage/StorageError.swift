@@ -2,7 +2,7 @@
 public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A stable name for a kind of error. The list can grow.
     public struct Code: Hashable, Sendable {
-        let name: String
+        public let name: String
 
         /// The database can't be reached, opened or written now.
         public static let unavailable = Code(name: "unavailable")

@@ -20,7 +20,7 @@ public struct LogInWork: Sendable {
     }
 
     /// Signs an access token of a user with two claims of their own.
-    public func accessToken(at now: Instant) throws -> String { try issuer.issue(content, at: now).text }
+    public func accessToken(at now: Instant) throws -> String { try issuer.issue(content, for: .logIn, at: now).text }
 
     /// Hashes a password with a new salt.
     public static func passwordHash(_ password: String, cost: PasswordCost) throws -> String {

@@ -11,7 +11,7 @@ extension TokenServer {
     public func router(listeningAt url: String) async throws -> Router<ServiceRequestContext> {
         let issuer = settings.issuer ?? url
         let (routes, protection) = try await routes(issuer: issuer)
-        return Route.router(routes, origins: origins(issuer), protection: protection)
+        return Route.router(routes, origins: origins(issuer), protection: protection, metrics: metrics)
     }
 
     private func origins(_ issuer: String) -> Origins { Origins(issuer: issuer, allowed: settings.corsOrigins) }
@@ -20,7 +20,8 @@ extension TokenServer {
     func routes(issuer: String) async throws -> (routes: [Route], protection: TokenMiddleware<ServiceRequestContext>) {
         let schedule = settings.keySchedule
         let tokenIssuer = TokenIssuer(
-            issuer: issuer, audience: settings.audience ?? issuer, lifetime: schedule.tokenLifetime, keys: keys)
+            issuer: issuer, audience: settings.audience ?? issuer, lifetime: schedule.tokenLifetime, keys: keys,
+            metrics: metrics)
         let lists = StatusLists(
             store: statusListStore, issuer: tokenIssuer, ttl: settings.statusTTL, clockLeeway: schedule.clockLeeway,
             now: now)
@@ -32,7 +33,7 @@ extension TokenServer {
         lists.didChangeHistory.withLock { $0 = { await indexes.giveUpBlocks() } }
         let sessions = Sessions(
             store: SessionStore(database: database, settings: settings), coder: try RefreshTokenCoder(secret: secret),
-            issuer: tokenIssuer, indexes: indexes, statusLists: lists, audit: audit, now: now)
+            issuer: tokenIssuer, indexes: indexes, statusLists: lists, audit: audit, metrics: metrics, now: now)
         let (cookies, origins) = (SessionCookies(issuer: issuer), origins(issuer))
         let (address, source) = (
             ClientAddress(trustedProxies: settings.trustedProxies), AccessTokenSource(cookieName: cookies.accessName)
@@ -60,8 +61,17 @@ extension TokenServer {
         let published = try PublishedRoutes(
             issuer: issuer, maxAge: schedule.jwksMaxAge, keys: keys, database: database, statusLists: lists, now: now)
         let documentation = try Documentation(issuer: issuer, maxAge: schedule.jwksMaxAge)
+        let measured = counted.map { counted in
+            MetricsDocument(
+                counted: counted, keys: keys, schedule: schedule, statusLists: lists, liveSessions: liveSessions,
+                limits: MetricsDocument.Limits(
+                    connections: maximumConnections, requests: settings.maximumRequests,
+                    passwords: hasher.maximumPending, databaseConnections: settings.databaseConnections),
+                certificate: certificate, now: now)
+        }
         return (
-            auth.routes + token.routes + status.routes + published.routes + documentation.routes,
+            auth.routes + token.routes + status.routes + published.routes + documentation.routes
+                + (measured?.routes ?? []),
             TokenMiddleware(verifiers.own, source: source)
         )
     }

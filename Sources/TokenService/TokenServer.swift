@@ -21,8 +21,15 @@ public struct TokenServer: Sendable {
     let statusListStore: StatusListStore
     let audit: AuditLog
     /// `nil` for plain HTTP.
-    private let certificate: CertificateWatch?
+    let certificate: CertificateWatch?
     private let listener: HTTPServerBuilder
+    let metrics: ServiceMetrics
+    /// What ``metrics`` are kept in; `nil` where there are none.
+    let counted: PrometheusMetrics?
+    /// How many sessions go on, as it was asked last.
+    let liveSessions = Locked<Int?>(nil)
+    /// How many connections there may be.
+    let maximumConnections: Int
     /// The status lists of the routes, once their URL is known.
     let statusLists = Locked<StatusLists?>(nil)
     let now: @Sendable () -> Instant
@@ -33,19 +40,26 @@ public struct TokenServer: Sendable {
     /// - Parameters:
     ///   - database: migrated.
     ///   - certificate: the one of the settings.
+    ///   - counted: what ``metrics`` are kept in and `/metrics` is made of, where the settings want it.
     public init(
         settings: Settings, secret: MasterSecret, database: any Database, keyStore: any KeyStore,
-        certificate: ServerCertificate? = nil,
+        certificate: ServerCertificate? = nil, counted: PrometheusMetrics? = nil,
         now: @escaping @Sendable () -> Instant, logger: Logger
     ) async throws {
         self.settings = settings
         self.secret = secret
+        let counted = settings.hasMetrics ? counted : nil
+        self.counted = counted
+        let metrics = counted.map { ServiceMetrics($0) } ?? .none
+        self.metrics = metrics
+        let database: any Database = counted == nil ? database : MeasuredDatabase(base: database, metrics: metrics)
         self.database = database
         self.now = now
+        maximumConnections = min(settings.maximumConnections, Self.possibleConnections())
         self.logger = logger
         self.certificate = certificate.map { CertificateWatch($0, now: now, logger: logger) }
         listener = Listener.builder(certificate: certificate)
-        let audit = AuditLog(database: database, logger: logger)
+        let audit = AuditLog(database: database, logger: logger, metrics: metrics)
         self.audit = audit
         keys = try await KeyService(
             store: keyStore, planner: KeyPlanner(schedule: settings.keySchedule), now: now, logger: logger,
@@ -56,7 +70,8 @@ public struct TokenServer: Sendable {
                     logger.error("the audit log has no record of the key \(key.keyID): \(error)")
                 }
             })
-        hasher = PasswordHasher(cost: settings.passwordCost, concurrency: settings.passwordConcurrency)
+        hasher = PasswordHasher(
+            cost: settings.passwordCost, concurrency: settings.passwordConcurrency, metrics: metrics)
         limiter = try LogInLimiter(database: database, rate: settings.logInRate, secret: secret)
         statusListStore = StatusListStore(database: database, address: settings.database)
     }
@@ -71,13 +86,12 @@ public struct TokenServer: Sendable {
                 "this is plain HTTP on \(settings.listen.host): only what comes through a proxy with TLS can't be read on the way"
             )
         }
-        let door = FrontDoor(maximumRequests: settings.maximumRequests)
+        let door = FrontDoor(maximumRequests: settings.maximumRequests, metrics: metrics)
         let application = Application(
             responder: door, server: listener,
             configuration: ApplicationConfiguration(
                 address: .hostname(settings.listen.host, port: settings.listen.port),
-                availableConnectionsDelegate: MaximumAvailableConnections(
-                    min(settings.maximumConnections, Self.possibleConnections()), logger: quietLogger)),
+                availableConnectionsDelegate: ConnectionLimit(maximum: maximumConnections, metrics: metrics)),
             onServerRunning: { [self] channel in
                 // With port 0 the issuer is known only now.
                 let url = settings.url(port: channel.localAddress?.port ?? settings.listen.port)
@@ -109,6 +123,8 @@ public struct TokenServer: Sendable {
         try await limiter.removeExpired(at: now())
         try await statusListStore.removeExpired(at: now(), clockLeeway: leeway)
         try await ClientStore(database: database).removeExpired(at: now())
+        let count = try await sessions.liveCount(at: now())
+        liveSessions.withLock { $0 = count }
         // A batch at a time, so that requests get their turn in between; the last one isn't full.
         while try await sessions.removeExpired(at: now(), clockLeeway: leeway) {
             try await Task.sleep(for: .seconds(1))

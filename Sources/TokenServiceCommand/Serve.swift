@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import JOSE
 import KeyService
+import Metrics
 import Storage
 import TokenService
 import TokenVerifier
@@ -24,9 +25,12 @@ struct Serve: AsyncParsableCommand {
         let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret)
         let database = try await installation.database(creating: true)
         let keyStore = if let folder { folder } else { try await installation.keyStore(secret: secret, in: database) }
+        let counted = PrometheusMetrics()
+        // For what counts by itself: the verifier of the service's own tokens.
+        if settings.hasMetrics { MetricsSystem.bootstrap(counted) }
         let server = try await TokenServer(
             settings: settings, secret: secret, database: database, keyStore: keyStore,
-            certificate: certificate, now: Clock.now, logger: logger)
+            certificate: certificate, counted: counted, now: Clock.now, logger: logger)
         do {
             try await server.run { Console.print("listening on \($0)") }
         } catch {

@@ -27,14 +27,15 @@ struct Route: Sendable {
     /// A router of some routes. GET answers HEAD, too; any other method at a path that is there is told which ones are
     /// allowed.
     static func router(
-        _ routes: [Route], origins: Origins, protection: TokenMiddleware<ServiceRequestContext>
+        _ routes: [Route], origins: Origins, protection: TokenMiddleware<ServiceRequestContext>,
+        metrics: ServiceMetrics
     ) -> Router<ServiceRequestContext> {
         var routes = routes
         for route in routes where route.method == .get {
             routes.append(Route(.head, route.path, isProtected: route.isProtected, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
-        router.add(middleware: Answers(paths: Paths(routes), origins: origins))
+        router.add(middleware: Answers(paths: Paths(routes), origins: origins, metrics: metrics))
         for route in routes where !route.isProtected {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)
         }
@@ -48,13 +49,19 @@ struct Route: Sendable {
 
 /// The methods at each path.
 private struct Paths: Sendable {
-    private var methods: [String: [HTTPRequest.Method]] = [:]
-    private var patterns: [(parts: [Substring], methods: [HTTPRequest.Method])] = []
+    /// A path as it is declared.
+    struct Declared {
+        let path: String
+        let methods: [HTTPRequest.Method]
+    }
+
+    private var paths: [String: Declared] = [:]
+    private var patterns: [(parts: [Substring], path: Declared)] = []
 
     init(_ routes: [Route]) {
         for (path, routes) in Dictionary(grouping: routes, by: \.path) {
-            let allowed = routes.map(\.method)
-            if path.contains("{") { patterns.append((Self.parts(path), allowed)) } else { methods[path] = allowed }
+            let declared = Declared(path: path, methods: routes.map(\.method))
+            if path.contains("{") { patterns.append((Self.parts(path), declared)) } else { paths[path] = declared }
         }
     }
 
@@ -62,45 +69,49 @@ private struct Paths: Sendable {
         path.split(separator: "/", omittingEmptySubsequences: false)
     }
 
-    /// The methods at the path of a request, spelt as it is served: the router takes other spellings, too, which a rule of
+    /// The path of a request, spelt as it is served: the router takes other spellings, too, which a rule of
     /// a proxy may not know.
-    func methods(at path: String) -> [HTTPRequest.Method]? {
-        if let methods = methods[path] { return methods }
+    func declared(at path: String) -> Declared? {
+        if let declared = paths[path] { return declared }
         let parts = Self.parts(path)
         return patterns.first { pattern in
             pattern.parts.count == parts.count
                 && zip(pattern.parts, parts).allSatisfy { $0.hasPrefix("{") ? !$1.isEmpty : $0 == $1 }
-        }?.methods
+        }?.path
     }
 }
 
-/// Turns every error into an answer in OAuth's form, and lets pages of other origins read what they may.
+/// Turns every error into an answer in OAuth's form, counts it, and lets pages of other origins read what they may.
 private struct Answers: RouterMiddleware {
     let paths: Paths
     let origins: Origins
+    let metrics: ServiceMetrics
 
     func handle(
         _ request: Request, context: ServiceRequestContext,
         next: (Request, ServiceRequestContext) async throws -> Response
     ) async throws -> Response {
-        var response = await answer(request, context, next)
+        let began = ContinuousClock.now
+        let path = paths.declared(at: request.uri.path)
+        var response = await answer(request, path, context, next)
+        metrics.answered(request.method, route: path?.path, response.status, in: .now - began)
         origins.share(&response, with: request)
         // An error has a body of its own, which HEAD must not get.
         return request.method == .head ? response.createHeadResponse() : response
     }
 
     private func answer(
-        _ request: Request, _ context: ServiceRequestContext,
+        _ request: Request, _ path: Paths.Declared?, _ context: ServiceRequestContext,
         _ next: (Request, ServiceRequestContext) async throws -> Response
     ) async -> Response {
-        guard let allowed = paths.methods(at: request.uri.path) else { return APIError.notFound.response }
-        if let preflight = origins.preflight(request, methods: allowed) { return preflight }
+        guard let path else { return APIError.notFound.response }
+        if let preflight = origins.preflight(request, methods: path.methods) { return preflight }
         do {
             return try await next(request, context)
         } catch let error as APIError {
             return error.response
         } catch let error as HTTPError where error.status == .notFound {
-            return APIError.methodNotAllowed(allowed).response
+            return APIError.methodNotAllowed(path.methods).response
         } catch let error as LogInLimiter.Exceeded {
             return APIError.tooManyAttempts(retryAfter: error.retryAfter).response
         } catch is PasswordHasher.Overloaded {

@@ -38,9 +38,13 @@ struct TokenIssuer: Sendable {
     let keys: KeyService
     /// What the URLs of status lists start with; a list's id is the rest.
     let statusListsURL: String
+    private let metrics: ServiceMetrics
     private let jwtIDs = RandomNames()
 
-    init(issuer: String, audience: String, lifetime: Duration, keys: KeyService) {
+    init(
+        issuer: String, audience: String, lifetime: Duration, keys: KeyService, metrics: ServiceMetrics = .none
+    ) {
+        self.metrics = metrics
         self.issuer = issuer
         self.audience = audience
         self.lifetime = lifetime
@@ -84,13 +88,16 @@ struct TokenIssuer: Sendable {
     }
 
     /// Signs an access token.
-    func issue(_ content: AccessTokenContent, at now: Instant) throws -> IssuedToken {
+    func issue(_ content: AccessTokenContent, for grant: TokenGrant, at now: Instant) throws -> IssuedToken {
         let key = try signingKey(content.algorithm)
         var expiresIn = try lifetime(key, at: now)
         if let lifetime = content.lifetime { expiresIn = min(expiresIn, lifetime.components.seconds) }
         if let latest = content.latestExpiry { expiresIn = min(expiresIn, latest.seconds - now.seconds) }
         let claims = claims(content, jwtID: try jwtIDs.next(), issuedAt: now.seconds, expiresIn: expiresIn)
-        return IssuedToken(text: try key.accessTokens.sign(claims), expiresIn: expiresIn)
+        let began = ContinuousClock.now
+        let text = try key.accessTokens.sign(claims)
+        metrics.issued(key.accessTokens.algorithm, for: grant, in: .now - began)
+        return IssuedToken(text: text, expiresIn: expiresIn)
     }
 
     private func claims(_ content: AccessTokenContent, jwtID: String, issuedAt: Int64, expiresIn: Int64) -> [UInt8] {

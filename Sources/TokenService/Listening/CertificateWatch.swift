@@ -20,6 +20,8 @@ actor CertificateWatch {
         self.logger = logger
     }
 
+    var expiresAt: Instant { certificate.expiresAt }
+
     /// Looks whether the files changed.
     func look() { read { try certificate.look() } }
 

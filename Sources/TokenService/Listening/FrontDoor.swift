@@ -1,3 +1,4 @@
+internal import CoreMetrics
 internal import Hummingbird
 internal import JOSE
 
@@ -11,8 +12,12 @@ final class FrontDoor: HTTPResponder {
 
     private let state = Locked(State())
     private let maximumRequests: Int
+    private let metrics: ServiceMetrics
 
-    init(maximumRequests: Int) { self.maximumRequests = maximumRequests }
+    init(maximumRequests: Int, metrics: ServiceMetrics) {
+        self.maximumRequests = maximumRequests
+        self.metrics = metrics
+    }
 
     /// Lets requests through to a responder.
     func open(to responder: RouterResponder<ServiceRequestContext>) { state.withLock { $0.responder = responder } }
@@ -23,7 +28,11 @@ final class FrontDoor: HTTPResponder {
             if hasRoom { state.requests += 1 }
             return (state.responder, hasRoom)
         }
-        defer { if hasRoom { state.withLock { $0.requests -= 1 } } }
+        metrics.activeRequests.increment()
+        defer {
+            metrics.activeRequests.decrement()
+            if hasRoom { state.withLock { $0.requests -= 1 } }
+        }
         guard let responder else { return APIError.unavailable("the service is starting").response }
         // A node that is busy is alive: who restarts it makes it worse.
         guard hasRoom || request.uri.path == PublishedRoutes.livePath else {

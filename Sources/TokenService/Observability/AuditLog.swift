@@ -118,11 +118,18 @@ public struct AuditActor: Sendable {
 public struct AuditLog: Sendable {
     private let database: any Database
     private let logger: Logger?
+    private let metrics: ServiceMetrics
 
-    /// - Parameter logger: gets a line for each record; `nil` for none.
-    public init(database: any Database, logger: Logger? = nil) {
+    /// The log of a command, which tells nobody else.
+    public init(database: any Database) { self.init(database: database, logger: nil, metrics: .none) }
+
+    /// - Parameters:
+    ///   - logger: gets a line for each record; `nil` for none.
+    ///   - metrics: count the records.
+    init(database: any Database, logger: Logger?, metrics: ServiceMetrics) {
         self.database = database
         self.logger = logger
+        self.metrics = metrics
     }
 
     /// Stores a record of its own.
@@ -133,6 +140,7 @@ public struct AuditLog: Sendable {
 
     /// Writes a record that was stored to the program's log.
     func tell(_ record: AuditRecord) {
+        metrics.recorded(record.event, record.outcome)
         guard let logger else { return }
         var metadata: Logger.Metadata = [:]
         for member in record.members.members where member.name != "time" {

@@ -27,6 +27,19 @@ extension SessionStore {
         }
     }
 
+    /// How many sessions go on.
+    func liveCount(at now: Instant) async throws -> Int {
+        let idle = lifetimes.idle
+        return try await database.read { connection in
+            Int(
+                try connection.query(
+                    """
+                    SELECT COUNT(*) AS count FROM sessions
+                    WHERE ended_at IS NULL AND expires_at > $1 AND advanced_at > $2
+                    """, [.integer(now.microseconds), .integer((now - idle).microseconds)])[0].integer("count"))
+        }
+    }
+
     /// Whether a session is, or was a while ago, a user's.
     func hasSession(_ id: String, ofUser userID: String) async throws -> Bool {
         try await database.read { connection in

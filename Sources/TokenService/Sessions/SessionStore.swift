@@ -72,6 +72,16 @@ public struct SessionStore: Sendable {
         case reused([StatusBit], AuditRecord)
         /// There is no such session any more. The first time for a session there is a record of it.
         case refused(AuditRecord?)
+
+        var outcome: ServiceMetrics.RefreshOutcome {
+            switch self {
+            case .advanced: .advanced
+            case .repeated: .repeated
+            case .caughtUp: .ahead
+            case .reused: .reused
+            case .refused: .refused
+            }
+        }
     }
 
     /// A scope was asked for that the session doesn't have.

@@ -10,12 +10,14 @@ struct Sessions: Sendable {
     private let indexes: StatusIndexes
     private let statusLists: StatusLists
     private let audit: AuditLog
+    private let metrics: ServiceMetrics
     private let now: @Sendable () -> Instant
 
     init(
         store: SessionStore, coder: RefreshTokenCoder, issuer: TokenIssuer, indexes: StatusIndexes,
-        statusLists: StatusLists, audit: AuditLog, now: @escaping @Sendable () -> Instant
+        statusLists: StatusLists, audit: AuditLog, metrics: ServiceMetrics, now: @escaping @Sendable () -> Instant
     ) {
+        self.metrics = metrics
         self.store = store
         self.coder = coder
         self.issuer = issuer
@@ -34,9 +36,12 @@ struct Sessions: Sendable {
         let scopes: [String]
     }
 
-    private func pair(_ token: RefreshToken, _ grant: SessionGrant, at now: Instant) throws -> TokenPair {
+    private func pair(
+        _ token: RefreshToken, _ grant: SessionGrant, for asked: TokenGrant, at now: Instant
+    ) throws -> TokenPair {
         TokenPair(
-            accessToken: try issuer.issue(AccessTokenContent(grant, audience: issuer.audience), at: now),
+            accessToken: try issuer.issue(
+                AccessTokenContent(grant, audience: issuer.audience), for: asked, at: now),
             refreshToken: try coder.text(of: token),
             refreshExpiresIn: max(0, (grant.refreshableUntil - now).components.seconds), scopes: grant.scopes)
     }
@@ -50,7 +55,7 @@ struct Sessions: Sendable {
         let token = RefreshToken(sessionID: try randomBytes(16), generation: 1, seed: try randomBytes(16))
         let grant = store.grant(token, to: user, scopes: scopes, status: status, at: now)
         // The signature first: without a key there is no session either.
-        let pair = try pair(token, grant, at: now)
+        let pair = try pair(token, grant, for: .logIn, at: now)
         let actor = AuditActor.user(user.id, address: origin.address)
         let record = AuditRecord(.logIn, by: actor, subject: user.id, session: token.sessionName, at: now)
         guard try await store.insert(token, grant, of: user, from: origin, audit: record, at: now) else { return nil }
@@ -63,17 +68,24 @@ struct Sessions: Sendable {
     /// - Parameter scopes: those that the access token is to have; `nil` for all of the session's.
     /// - Throws: ``SessionStore/ForeignScope``; then the refresh token isn't used up.
     func refresh(_ text: String, scopes: [String]? = nil, from origin: SessionOrigin) async throws -> TokenPair? {
-        guard let token = try coder.read(text) else { return nil }
+        guard let token = try coder.read(text) else {
+            metrics.refreshed(.refused)
+            return nil
+        }
         let now = now()
         // Without a key that signs, the token isn't used up.
         try issuer.requireSigning(at: now)
-        switch try await store.refresh(token, scopes: scopes, from: origin, at: now) {
-        case .advanced(let grant), .repeated(let grant): return try pair(token.successor, grant, at: now)
+        let answer = try await store.refresh(token, scopes: scopes, from: origin, at: now)
+        metrics.refreshed(answer.outcome)
+        switch answer {
+        case .advanced(let grant), .repeated(let grant):
+            return try pair(token.successor, grant, for: .refreshToken, at: now)
         case .caughtUp(let grant, let record):
             audit.tell(record)
             await indexes.startNewList()
-            return try pair(token.successor, grant, at: now)
+            return try pair(token.successor, grant, for: .refreshToken, at: now)
         case .reused(let bits, let record):
+            metrics.sessionsEnded(bits.count, cause: "reuse")
             statusLists.set(bits)
             audit.tell(record)
             return nil
@@ -149,6 +161,7 @@ struct Sessions: Sendable {
     func didEnd(_ ending: SessionStore.Ending?) {
         guard let ending else { return }
         statusLists.set(ending.bits)
+        metrics.sessionsEnded(ending.bits.count, cause: ending.record.event.rawValue)
         audit.tell(ending.record)
     }
 

@@ -44,7 +44,7 @@ public struct Settings: Sendable {
     /// How long requests may take to end when the service stops.
     let shutdownTimeout: Duration
     /// Whether there is /metrics.
-    let hasMetrics: Bool
+    public let hasMetrics: Bool
     public let logLevel: Logger.Level
     public let logFormat: LogFormat
 
@@ -146,6 +146,11 @@ public struct Settings: Sendable {
         SessionLifetimes(
             total: refreshTokenLifetime, idle: refreshTokenIdleLifetime, grace: refreshGrace,
             accessToken: keySchedule.tokenLifetime)
+    }
+
+    /// How many connections to the database there are at the most; `nil` for SQLite.
+    var databaseConnections: Int? {
+        if case .postgreSQL = database { databaseOptions.connections } else { nil }
     }
 
     /// The path of the key folder; `nil` where the keys are in the database.

@@ -203,6 +203,27 @@ final class StatusLists: Sendable {
         }
     }
 
+    /// How much there is.
+    struct Sizes {
+        var lists = 0
+        var places = 0
+        /// The bits that are set.
+        var ended = 0
+        /// Of the documents that are built.
+        var bytes = 0
+    }
+
+    var sizes: Sizes {
+        state.withLock { state in
+            state.lists.values.reduce(into: Sizes()) { sizes, list in
+                sizes.lists += 1
+                sizes.places += list.statuses.count
+                sizes.ended += list.setBits.count
+                sizes.bytes += list.document?.body.readableBytes ?? 0
+            }
+        }
+    }
+
     /// Whether a text could be the id of a list.
     private func isPlausible(_ id: String) -> Bool { (try? Base64URL.decode(id).count) == 16 }
 

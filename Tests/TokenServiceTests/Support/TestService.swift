@@ -115,7 +115,7 @@ final class TestService {
         )
         server = try await TokenServer(
             settings: settings, secret: secret, database: database,
-            keyStore: await installation.keyStore(secret: secret, in: database),
+            keyStore: await installation.keyStore(secret: secret, in: database), counted: PrometheusMetrics(),
             now: now, logger: logger)
         looked = clock.now
         router = try await server.router(listeningAt: Self.url)
@@ -276,7 +276,7 @@ final class TestService {
 
     /// The records of the audit log.
     func audit() async throws -> [JSONObject] {
-        let log = AuditLog(database: database, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let log = AuditLog(database: database)
         return try await log.records(since: Instant(microseconds: 0))
     }
 

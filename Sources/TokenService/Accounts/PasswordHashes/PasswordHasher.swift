@@ -1,3 +1,4 @@
+internal import CoreMetrics
 internal import JOSE
 internal import NIOPosix
 
@@ -6,7 +7,9 @@ public final class PasswordHasher: Sendable {
     private let cost: PasswordCost
     private let pool: NIOThreadPool
     private let pending = Locked(0)
-    private let maximumPending: Int
+    /// How many may be at work or wait.
+    let maximumPending: Int
+    private let metrics: ServiceMetrics
     /// Checked where there is no user at all, so that this takes as long.
     private let decoy: PasswordHash
 
@@ -14,8 +17,13 @@ public final class PasswordHasher: Sendable {
     private static let queueDepth = 20
 
     /// - Parameter concurrency: how many passwords are checked at once.
-    public init(cost: PasswordCost, concurrency: Int) {
+    public convenience init(cost: PasswordCost, concurrency: Int) {
+        self.init(cost: cost, concurrency: concurrency, metrics: .none)
+    }
+
+    init(cost: PasswordCost, concurrency: Int, metrics: ServiceMetrics) {
         self.cost = cost
+        self.metrics = metrics
         maximumPending = concurrency * (1 + Self.queueDepth)
         decoy = .decoy(cost: cost)
         pool = NIOThreadPool(numberOfThreads: concurrency)
@@ -33,8 +41,17 @@ public final class PasswordHasher: Sendable {
             $0 += 1
             return true
         }
-        guard hasRoom else { throw Overloaded() }
-        defer { pending.withLock { $0 -= 1 } }
+        guard hasRoom else {
+            metrics.refusedPassword()
+            throw Overloaded()
+        }
+        let began = ContinuousClock.now
+        metrics.passwordQueue.increment()
+        defer {
+            pending.withLock { $0 -= 1 }
+            metrics.passwordQueue.decrement()
+            metrics.checkedPassword(in: .now - began)
+        }
         return try await pool.runIfActive(body)
     }
 

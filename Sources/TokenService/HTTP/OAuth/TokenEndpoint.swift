@@ -78,7 +78,7 @@ struct TokenEndpoint: Sendable {
         let now = now()
         let audiences = try parameters.audiences(among: client.audiences(default: issuer.audience))
         let content = try await exchange.content(parameters, for: client, audiences: audiences, at: now)
-        let token = try issuer.issue(content.under(client), at: now)
+        let token = try issuer.issue(content.under(client), for: .tokenExchange, at: now)
         return answer(token, content.scopes ?? [], ["issued_token_type": .string(TokenExchange.accessTokenType)])
     }
 
@@ -89,7 +89,7 @@ struct TokenEndpoint: Sendable {
         guard let status = try await clients.directory.status(of: client) else {
             throw APIError.invalidClient("the client is gone, or its credentials are others now")
         }
-        return try issuer.issue(content(status).under(client), at: now())
+        return try issuer.issue(content(status).under(client), for: .clientCredentials, at: now())
     }
 
     /// RFC 6749 section 5.1; a scope has a letter at least, so that none is left out.
