@@ -5,6 +5,7 @@
 public struct JOSEError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A stable name for a kind of error. The list can grow.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The name, in lower case with underscores.
         public let description: String
 
         /// Bytes that are not what their format says.
@@ -27,9 +28,12 @@ public struct JOSEError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let openSSL = Code(description: "openssl")
     }
 
+    /// What kind of error it is: what a caller may branch on.
     public let code: Code
+    /// A sentence for the log, without any key, secret or token.
     public let reason: String
 
+    /// An error of a kind, with a reason that holds no secret.
     public init(_ code: Code, _ reason: String) {
         self.code = code
         self.reason = reason

@@ -15,7 +15,9 @@ extension JSONValue {
 }
 
 extension JSONObject {
-    /// Reads one JSON text that has to be an object. Throws as ``JSONValue/init(json:)``.
+    /// Reads one JSON text that has to be an object.
+    ///
+    /// - Throws: ``JOSEError`` `malformed` for another value, and where ``JSONValue`` throws.
     public init(json: some Collection<UInt8>) throws {
         try self.init(json: json, maximumDepth: JSONValue.maximumDepth)
     }

@@ -1,13 +1,18 @@
 /// A JSON value (RFC 8259), as strict as tokens need it: no repeated members, no numbers out of range.
 public enum JSONValue: Hashable, Sendable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
     /// A number without fraction or exponent that fits.
     case integer(Int64)
     /// Any other number; always finite.
     case number(Double)
+    /// A text of Unicode scalars.
     case string(String)
+    /// Values in their order.
     case array([JSONValue])
+    /// Members in their order.
     case object(JSONObject)
 
     /// The text, if this is a string.
@@ -42,7 +47,9 @@ public enum JSONValue: Hashable, Sendable {
 public struct JSONObject: Hashable, Sendable {
     /// One member.
     public struct Member: Hashable, Sendable {
+        /// The name, compared byte by byte.
         public let name: String
+        /// The value.
         public var value: JSONValue
         fileprivate let nameKey: NameKey
 
@@ -67,6 +74,7 @@ public struct JSONObject: Hashable, Sendable {
     /// The members in order.
     public private(set) var members: [Member] = []
 
+    /// An object without members.
     public init() {}
 
     /// The value of a member. Setting `nil` removes it, setting a new one appends it.

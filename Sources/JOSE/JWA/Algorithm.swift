@@ -23,15 +23,25 @@ public struct Algorithm: Hashable, Sendable, CustomStringConvertible {
         self.padding = padding
     }
 
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
     public static let rs256 = Algorithm("RS256", .rsa, .sha256, .pkcs1)
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
     public static let rs384 = Algorithm("RS384", .rsa, .sha384, .pkcs1)
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
     public static let rs512 = Algorithm("RS512", .rsa, .sha512, .pkcs1)
+    /// RSASSA-PSS with SHA-256.
     public static let ps256 = Algorithm("PS256", .rsa, .sha256, .pss)
+    /// RSASSA-PSS with SHA-384.
     public static let ps384 = Algorithm("PS384", .rsa, .sha384, .pss)
+    /// RSASSA-PSS with SHA-512.
     public static let ps512 = Algorithm("PS512", .rsa, .sha512, .pss)
+    /// ECDSA on P-256 with SHA-256.
     public static let es256 = Algorithm("ES256", .ellipticCurve, curve: .p256, .sha256)
+    /// ECDSA on P-384 with SHA-384.
     public static let es384 = Algorithm("ES384", .ellipticCurve, curve: .p384, .sha384)
+    /// ECDSA on P-521 with SHA-512.
     public static let es512 = Algorithm("ES512", .ellipticCurve, curve: .p521, .sha512)
+    /// Ed25519 (RFC 8037).
     public static let edDSA = Algorithm("EdDSA", .octetKeyPair, nil)
 
     /// Every algorithm there is.

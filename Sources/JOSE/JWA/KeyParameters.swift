@@ -1,7 +1,10 @@
 /// The `kty` values of JWK that sign (RFC 7518 section 6, RFC 8037).
 public enum KeyType: String, Hashable, Sendable, CaseIterable {
+    /// RSA, for RS256 to RS512 and PS256 to PS512.
     case rsa = "RSA"
+    /// A point on one of the curves, for ES256 to ES512.
     case ellipticCurve = "EC"
+    /// Ed25519, for EdDSA.
     case octetKeyPair = "OKP"
 
     /// The type with a `kty` value, by its bytes.
@@ -24,8 +27,11 @@ public struct Curve: Hashable, Sendable {
 
     var openSSLName: String { name }
 
+    /// NIST P-256, for ES256.
     public static let p256 = Curve(name: "P-256", coordinateSize: 32, openSSLGroup: "prime256v1")
+    /// NIST P-384, for ES384.
     public static let p384 = Curve(name: "P-384", coordinateSize: 48, openSSLGroup: "secp384r1")
+    /// NIST P-521, for ES512.
     public static let p521 = Curve(name: "P-521", coordinateSize: 66, openSSLGroup: "secp521r1")
 
     static let table = [p256, p384, p521]
@@ -33,10 +39,14 @@ public struct Curve: Hashable, Sendable {
 
 /// What kind of key a key is.
 public enum KeyParameters: Hashable, Sendable {
+    /// An RSA key, with the size of its modulus.
     case rsa(bits: Int)
+    /// A key on a curve.
     case ec(Curve)
+    /// An Ed25519 key.
     case ed25519
 
+    /// The `kty` value.
     public var type: KeyType {
         switch self {
         case .rsa: .rsa

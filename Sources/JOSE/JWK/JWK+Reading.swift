@@ -29,7 +29,9 @@ extension JWK {
         self.algorithm = algorithm
     }
 
-    /// Reads a JWK from its JSON text.
+    /// Reads a JWK from its JSON text, of 64 KiB at the most.
+    ///
+    /// - Throws: as ``init(members:)``.
     public init(json: some Collection<UInt8>) throws {
         guard json.count <= maximumKeyFileSize else {
             throw JOSEError(.malformed, "a JWK over \(maximumKeyFileSize) bytes")

@@ -1,15 +1,30 @@
 /// A JSON Web Key (RFC 7517) that verifies signatures, and signs where it has its private half.
 public struct JWK: Sendable {
+    /// The `kid`, by which tokens name it.
     public var keyID: KeyID?
     /// The one algorithm that the key says it is for.
     public var algorithm: Algorithm?
+    /// The public half.
     public let publicKey: PublicKey
+    /// The private half, if it is there.
     public let privateKey: PrivateKey?
 
+    /// A key that verifies.
+    ///
+    /// - Parameters:
+    ///   - publicKey: the key.
+    ///   - keyID: its `kid`.
+    ///   - algorithm: the one algorithm that it is for, of those that go with it; `nil` for all of those.
     public init(_ publicKey: PublicKey, keyID: KeyID? = nil, algorithm: Algorithm? = nil) {
         self.init(publicKey: publicKey, privateKey: nil, keyID: keyID, algorithm: algorithm)
     }
 
+    /// A key that signs and verifies.
+    ///
+    /// - Parameters:
+    ///   - privateKey: the key.
+    ///   - keyID: its `kid`.
+    ///   - algorithm: the one algorithm that it is for, of those that go with it; `nil` for all of those.
     public init(_ privateKey: PrivateKey, keyID: KeyID? = nil, algorithm: Algorithm? = nil) {
         self.init(publicKey: privateKey.publicKey, privateKey: privateKey, keyID: keyID, algorithm: algorithm)
     }

@@ -1,5 +1,6 @@
 /// A set of keys (RFC 7517 section 5).
 public struct JWKSet: Sendable {
+    /// The keys, in their order.
     public let keys: [JWK]
 
     /// The largest text that is read, in bytes.
@@ -7,6 +8,7 @@ public struct JWKSet: Sendable {
     /// The most keys that are read.
     public static let maximumCount = 1024
 
+    /// A set of some keys.
     public init(_ keys: [JWK]) { self.keys = keys }
 
     /// Reads a set. As the RFC has it, keys that can't be used are passed over: another key type, a member missing, a
@@ -29,7 +31,7 @@ public struct JWKSet: Sendable {
         }
     }
 
-    /// The public members of every key.
+    /// The JSON text, with the public members of every key and no others.
     public func json() throws -> [UInt8] {
         JSONValue.object(["keys": .array(try keys.map { .object(try $0.publicMembers()) })]).json
     }

@@ -1,5 +1,6 @@
 /// A `kid` (RFC 7515 section 4.1.4): the name of a key.
 public struct KeyID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The name as it is spelt.
     public let rawValue: String
 
     /// The longest name, in UTF-8 bytes.

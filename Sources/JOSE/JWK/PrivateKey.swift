@@ -16,7 +16,10 @@ public struct PrivateKey: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// A new key for an algorithm.
     ///
-    /// - Parameter rsaBits: the size of the modulus where it is an RSA algorithm, 2048 to 8192.
+    /// - Parameters:
+    ///   - algorithm: what it is to sign with.
+    ///   - rsaBits: the size of the modulus where it is an RSA algorithm, 2048 to 8192.
+    /// - Throws: ``JOSEError`` `keyRefused` for another size.
     public static func generate(for algorithm: Algorithm, rsaBits: Int = 2048) throws -> PrivateKey {
         let parameters = algorithm.keyParameters(rsaBits: rsaBits)
         if case .rsa(let bits) = parameters, !(PublicKey.minimumRSABits...PublicKey.maximumRSABits).contains(bits) {
@@ -63,7 +66,11 @@ public struct PrivateKey: Sendable, CustomStringConvertible, CustomReflectable {
 
     /// The signature of a message in JWS's form.
     ///
-    /// - Parameter algorithm: one of ``KeyParameters/algorithms`` of this key.
+    /// - Parameters:
+    ///   - message: what is signed, byte for byte.
+    ///   - algorithm: one of ``KeyParameters/algorithms`` of this key.
+    /// - Returns: for ECDSA the two numbers side by side (RFC 7518 section 3.4), not DER.
+    /// - Throws: ``JOSEError`` `unsupported` for another algorithm.
     public func signature(of message: [UInt8], algorithm: Algorithm) throws -> [UInt8] {
         guard algorithm.fits(publicKey.parameters) else {
             throw JOSEError(.unsupported, "\(algorithm) with a key of another kind")

@@ -47,8 +47,11 @@ public struct PublicKey: Sendable {
     /// Whether a signature in JWS's form belongs to the message.
     ///
     /// - Parameters:
+    ///   - signature: for ECDSA the two numbers side by side (RFC 7518 section 3.4), not DER.
+    ///   - message: what was signed, byte for byte.
     ///   - algorithm: one of ``KeyParameters/algorithms`` of this key.
     /// - Returns: `false` for a signature of a wrong length or with numbers out of range, too.
+    /// - Throws: ``JOSEError`` `unsupported` for another algorithm.
     public func isValidSignature(_ signature: [UInt8], of message: [UInt8], algorithm: Algorithm) throws -> Bool {
         try isValidSignature(signature, of: message[...], algorithm: algorithm)
     }

@@ -1,5 +1,6 @@
 /// A signed content in the compact serialisation (RFC 7515 section 7.1), read but not yet verified.
 public struct JWS: Sendable {
+    /// The protected header; a stranger's until the signature is verified.
     public let header: JWSHeader
     /// What was signed; not to be believed before ``verify(with:)-(JWK)``.
     public let payload: [UInt8]
@@ -12,7 +13,9 @@ public struct JWS: Sendable {
 
     /// Reads three base64url parts with dots between them.
     ///
-    /// - Parameter maximumSize: a longer text is refused before it is looked at.
+    /// - Parameters:
+    ///   - compact: the compact serialisation as ASCII.
+    ///   - maximumSize: a longer text is refused before it is looked at.
     /// - Throws: ``JOSEError`` `malformed` or `unsupported`.
     public init(compact: some Collection<UInt8>, maximumSize: Int = JWS.maximumTokenSize) throws {
         guard compact.count <= maximumSize else { throw JOSEError(.malformed, "a token over \(maximumSize) bytes") }
@@ -36,7 +39,12 @@ public struct JWS: Sendable {
         signingInput = parts.signingInput
     }
 
-    /// Reads a token from a string.
+    /// Reads three base64url parts with dots between them.
+    ///
+    /// - Parameters:
+    ///   - compact: the compact serialisation.
+    ///   - maximumSize: a longer text, in bytes, is refused before it is looked at.
+    /// - Throws: ``JOSEError`` `malformed` or `unsupported`.
     public init(compact: String, maximumSize: Int = JWS.maximumTokenSize) throws {
         try self.init(compact: Array(compact.utf8), maximumSize: maximumSize)
     }
@@ -62,6 +70,8 @@ public struct JWS: Sendable {
     /// that go with its `alg`.
     ///
     /// - Returns: the key that made the signature.
+    /// - Throws: ``JOSEError`` `unknownKey` where no key is meant; else as ``verify(with:)-(JWK)``, for the key that
+    ///   came nearest.
     @discardableResult
     public func verify(with set: JWKSet) throws -> JWK {
         var failure = JOSEError(.unknownKey, "a token whose key isn't in the set")

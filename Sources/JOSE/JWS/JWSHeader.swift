@@ -4,6 +4,7 @@ public struct JWSHeader: Hashable, Sendable {
     public let algorithmName: String
     /// The algorithm of that name, if there is one.
     let algorithm: Algorithm?
+    /// The `kid`: the key that the token says it was signed with.
     public let keyID: KeyID?
     /// The `typ` value, lower case and without the prefix `application/` (RFC 7515 section 4.1.9).
     public let type: String?

@@ -1,14 +1,21 @@
 /// Signs contents in the compact serialisation with one key; the header is spelt once.
 public struct JWSSigner: Sendable {
+    /// The `kid` of its headers.
     public let keyID: KeyID
+    /// The `alg` of its headers.
     public let algorithm: Algorithm
     private let key: PrivateKey
     /// The base64url of the header, and the dot.
     private let headerPart: [UInt8]
 
+    /// A signer for one key, algorithm and kind of token.
+    ///
     /// - Parameters:
+    ///   - key: what signs.
+    ///   - keyID: the `kid` of the header, under which verifiers find the public half.
     ///   - algorithm: one that goes with the key.
-    ///   - type: the `typ` of the header.
+    ///   - type: the `typ` of the header: `at+jwt` for access tokens (RFC 9068 section 2.1).
+    /// - Throws: ``JOSEError`` `unsupported` for an algorithm that doesn't go with the key.
     public init(key: PrivateKey, keyID: KeyID, algorithm: Algorithm, type: String) throws {
         guard algorithm.fits(key.publicKey.parameters) else {
             throw JOSEError(.unsupported, "\(algorithm) with a key of another kind")

@@ -2,10 +2,13 @@ public import Foundation
 
 /// A point in time: microseconds since 1970 in UTC, leap seconds not counted.
 public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Microseconds since 1970-01-01T00:00:00Z, negative before.
     public var microseconds: Int64
 
+    /// So many microseconds after 1970-01-01T00:00:00Z.
     public init(microseconds: Int64) { self.microseconds = microseconds }
 
+    /// A date, rounded to the microsecond.
     public init(_ date: Date) { microseconds = Int64((date.timeIntervalSince1970 * 1_000_000).rounded()) }
 
     /// A NumericDate (RFC 7519 section 2) without fraction.
@@ -16,10 +19,12 @@ public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     public static func < (left: Instant, right: Instant) -> Bool { left.microseconds < right.microseconds }
 
+    /// The instant so much later.
     public static func + (instant: Instant, duration: Duration) -> Instant {
         Instant(microseconds: instant.microseconds + duration.microseconds)
     }
 
+    /// The instant so much earlier.
     public static func - (instant: Instant, duration: Duration) -> Instant {
         Instant(microseconds: instant.microseconds - duration.microseconds)
     }

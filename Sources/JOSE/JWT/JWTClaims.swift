@@ -3,13 +3,19 @@ public struct JWTClaims: Hashable, Sendable {
     /// All claims.
     public let members: JSONObject
 
+    /// The `iss`: who made it.
     public let issuer: String?
+    /// The `sub`: whom it is about.
     public let subject: String?
-    /// A single string counts as a list of one.
+    /// The `aud`: for whom it is. A single string counts as a list of one.
     public let audiences: [String]
+    /// The `exp`: from then on it isn't good.
     public let expiresAt: Instant?
+    /// The `nbf`: before then it isn't good yet.
     public let notBefore: Instant?
+    /// The `iat`: when it was made.
     public let issuedAt: Instant?
+    /// The `jti`: its own name.
     public let jwtID: String?
 
     /// Reads a payload.
@@ -17,6 +23,9 @@ public struct JWTClaims: Hashable, Sendable {
     /// - Throws: ``JOSEError`` `malformed` where it isn't an object, or a registered claim is of a wrong type.
     public init(json: some Collection<UInt8>) throws { try self.init(JSONObject(json: json)) }
 
+    /// Reads claims that are JSON already.
+    ///
+    /// - Throws: ``JOSEError`` `malformed` where a registered claim is of a wrong type.
     public init(_ members: JSONObject) throws {
         self.members = members
         issuer = try members.text("iss")

@@ -16,6 +16,7 @@ public struct JWTPolicy: Sendable {
     /// The algorithms that are accepted, of those that the key is for.
     public var algorithms: Set<Algorithm>
 
+    /// A policy for access tokens, unless another `type` is given. The properties of the same names say what each is.
     public init(
         issuer: String, audiences: [String], type: String? = "at+jwt", leeway: Duration = .seconds(30),
         requiredClaims: [String] = [], requiredScopes: [String] = [], algorithms: Set<Algorithm> = Set(Algorithm.table)
@@ -56,9 +57,9 @@ public struct JWTPolicy: Sendable {
         return (claims.notBefore.map { latest >= $0 } ?? true) && (claims.issuedAt.map { latest >= $0 } ?? true)
     }
 
-    /// Checks header and claims at an instant.
+    /// Checks header and claims at an instant. Scopes aren't looked at: see ``missingScope(_:)``.
     ///
-    /// - Throws: ``JOSEError`` `claimRefused`, or `expired` where nothing else is wrong than that.
+    /// - Throws: ``JOSEError`` `claimRefused` or `unsupported`, or `expired` where nothing else is wrong than that.
     public func check(_ claims: JWTClaims, header: JWSHeader, at now: Instant) throws {
         func require(_ holds: Bool, _ problem: @autoclosure () -> String) throws {
             if !holds { throw JOSEError(.claimRefused, problem()) }
