@@ -32,9 +32,13 @@ public final class KeyService: Sendable {
     /// Brings the store up to date for these settings, and loads it.
     ///
     /// - Parameters:
+    ///   - store: where the keys rest; others may change it meanwhile.
+    ///   - planner: decides, by the settings, which keys are needed.
     ///   - now: the clock.
+    ///   - logger: is told of new keys, and once of each problem.
     ///   - didMake: is told of each key that this service made by itself, once it is stored.
-    /// - Throws: ``KeyServiceError``.
+    /// - Throws: ``KeyServiceError`` `badSettings` for a schedule that breaks its rules, `masterSecret` or `storage`
+    ///   where the keys can't be had.
     public init(
         store: any KeyStore, planner: KeyPlanner, now: @escaping @Sendable () -> Instant, logger: Logger,
         didMake: @escaping @Sendable (KeyRecord) async -> Void = { _ in }
@@ -53,7 +57,7 @@ public final class KeyService: Sendable {
         try await reload()
     }
 
-    /// The keys at this instant.
+    /// The keys at this instant. Cheap enough to ask for at every request.
     public func current() throws -> KeyView {
         let now = now()
         return try state.withLock { state in
@@ -81,6 +85,8 @@ public final class KeyService: Sendable {
 
     /// Looks at the store once: loads what changed, and makes the keys that are due. One look after the other, so that an
     /// older one is never put in place of a newer one.
+    ///
+    /// - Throws: ``KeyServiceError``; what was loaded before stays in use.
     public func refresh() async throws { try await turns.take { try await self.look() } }
 
     private func look() async throws {

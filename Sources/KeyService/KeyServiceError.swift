@@ -14,9 +14,12 @@ public struct KeyServiceError: Error, Hashable, Sendable, CustomStringConvertibl
         public static let storage = Code(name: "storage")
     }
 
+    /// What kind of error it is: what a caller may branch on.
     public let code: Code
+    /// What is wrong and how to mend it, in a sentence.
     public let reason: String
 
+    /// An error of a kind, with a reason that holds no secret.
     public init(_ code: Code, _ reason: String) {
         self.code = code
         self.reason = reason

@@ -48,7 +48,9 @@ public final class KeyView: Sendable {
 
 /// A key that signs now. An object, so that handing it on counts one reference.
 public final class SigningKey: Sendable {
+    /// Signs access tokens: `typ` is `at+jwt` (RFC 9068).
     public let accessTokens: JWSSigner
+    /// Signs status lists: `typ` is `statuslist+jwt`.
     public let statusLists: JWSSigner
     private let longestTokenLifetime: Duration
     private let latestExpiry: Instant
@@ -60,6 +62,7 @@ public final class SigningKey: Sendable {
         self.latestExpiry = latestExpiry
     }
 
+    /// Its `kid`.
     public var keyID: KeyID { accessTokens.keyID }
 
     /// The longest lifetime of a token that is signed at an instant: the key leaves the JWKS once the last of its tokens has

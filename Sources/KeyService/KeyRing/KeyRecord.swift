@@ -2,11 +2,15 @@ public import JOSE
 
 /// What is known of a key: instants that are written once, and three values that only grow.
 public struct KeyRecord: Sendable {
+    /// The `kid`, by which tokens name it.
     public let keyID: KeyID
     /// The RFC 7638 thumbprint; the same as ``keyID`` but for keys of another system.
     public let thumbprint: KeyID
+    /// The one algorithm that it signs with.
     public let algorithm: Algorithm
+    /// The public half.
     public let publicKey: PublicKey
+    /// When it was made or imported, and so published.
     public let createdAt: Instant
     /// When it starts signing; `nil` for a key that only verifies.
     public let activatesAt: Instant?
@@ -14,7 +18,9 @@ public struct KeyRecord: Sendable {
     public let publishedUntil: Instant?
     /// When it stops signing because its algorithm was removed.
     public var retiresAt: Instant?
+    /// When it was revoked; it counts as revoked before that, too.
     public var revokedAt: Instant?
+    /// What the operator said then.
     public var revocationReason: String?
     /// The longest lifetime of a token that it was ever meant to sign.
     public var longestTokenLifetime: Duration

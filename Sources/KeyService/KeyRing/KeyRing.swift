@@ -17,6 +17,7 @@ public enum KeyState: String, Sendable, Hashable, CaseIterable {
 /// All keys, and what follows from their records at any instant: the same answer on every node, with nothing that has
 /// to run at the right moment.
 public struct KeyRing: Sendable {
+    /// What it follows from.
     public let records: [KeyRecord]
     private let clockLeeway: Duration
     /// For each algorithm, the keys that have signed or will, in the order in which they take over.
@@ -27,6 +28,11 @@ public struct KeyRing: Sendable {
     /// How long a running server may take to hear of a change. It signs with the old key until then.
     public static let propagation = Duration.seconds(2)
 
+    /// A ring of some records.
+    ///
+    /// - Parameters:
+    ///   - records: all of them, in any order.
+    ///   - clockLeeway: how far clocks may differ: for so much longer is a key published.
     public init(_ records: [KeyRecord], clockLeeway: Duration) {
         self.records = records
         self.clockLeeway = clockLeeway
@@ -45,6 +51,7 @@ public struct KeyRing: Sendable {
             reigns.values.flatMap { zip($0.map(\.keyID), $0.dropFirst()) }, uniquingKeysWith: { $1 })
     }
 
+    /// The record of a key; `nil` where there is none.
     public func record(_ keyID: KeyID) -> KeyRecord? { records.first { $0.keyID == keyID } }
 
     /// The keys of an algorithm that have signed or will, in the order in which they take over.
@@ -56,8 +63,8 @@ public struct KeyRing: Sendable {
         return [record.retiresAt, successors[record.keyID]?.activatesAt].compactMap(\.self).min()
     }
 
-    /// When a key leaves the JWKS, as far as it is known: once no token that it signed can be valid any more, also where a
-    /// clock that ran ahead for a while signed it.
+    /// When a key leaves the JWKS, as far as it is known: once no token that it signed can be valid any more, also where
+    /// a clock that ran ahead for a while signed it. `nil` as long as it isn't known when it stops signing.
     public func expiresAt(_ record: KeyRecord) -> Instant? {
         if let until = record.publishedUntil { return until }
         guard let activatesAt = record.activatesAt, let retiresAt = retiresAt(record) else { return nil }

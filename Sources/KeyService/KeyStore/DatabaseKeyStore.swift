@@ -14,7 +14,11 @@ public struct DatabaseKeyStore: KeyStore {
     private let database: any Database
     private let sealer: KeySealer
 
-    /// - Parameter database: with its tables up to date.
+    /// A store in a database.
+    ///
+    /// - Parameters:
+    ///   - database: with its ``tables`` up to date.
+    ///   - secret: locks private halves and authenticates records; the same on every node.
     public init(database: any Database, secret: MasterSecret) throws {
         self.database = database
         sealer = try KeySealer(secret)

@@ -14,6 +14,9 @@ public protocol KeyStore: Sendable {
 
     /// Lets `decide` look at the store and say what changes, while nobody else changes it, and makes that durable before
     /// it returns.
+    ///
+    /// - Parameter decide: the steps, in their order, and what the caller gets. It may run more than once.
+    /// - Throws: what `decide` throws, with nothing changed; ``KeyServiceError`` `storage` where it can't be written.
     func change<Result: Sendable>(
         _ decide: @escaping @Sendable (KeyStoreContents) throws -> (changes: [KeyChange], result: Result)
     ) async throws -> Result
@@ -24,6 +27,7 @@ public protocol KeyStore: Sendable {
     /// Encrypts every private half under the first line of the master secret.
     ///
     /// - Returns: how many there are.
+    /// - Throws: ``KeyServiceError`` `storage` where some couldn't be; the others are.
     func reencrypt() async throws -> Int
 
     /// Every key as text, its private half locked.
@@ -39,11 +43,14 @@ public protocol KeyStore: Sendable {
 
 /// What a store holds.
 public struct KeyStoreContents: Sendable {
+    /// What could be read.
     public let records: [KeyRecord]
+    /// What couldn't.
     public let damaged: [DamagedKey]
     /// Whether no key was ever announced: then no verifier can have a copy of the JWKS that lacks one.
     public let isNew: Bool
 
+    /// Contents as a store of another kind has them.
     public init(records: [KeyRecord], damaged: [DamagedKey] = [], isNew: Bool) {
         self.records = records
         self.damaged = damaged
@@ -55,6 +62,7 @@ public struct KeyStoreContents: Sendable {
 public struct DamagedKey: Hashable, Sendable, CustomStringConvertible {
     /// The file, or the row.
     public let name: String
+    /// What is wrong with it.
     public let reason: String
 
     public var description: String { "\(name): \(reason)" }
@@ -68,8 +76,11 @@ public struct KeyStoreVersion: Hashable, Sendable {
 /// One step of a change to the store. Steps are made durable in their order, so that a kill between two leaves a ring
 /// that is sound.
 public enum KeyChange: Sendable {
+    /// A new key; without a private half where it only verifies.
     case add(KeyRecord, PrivateKey?)
+    /// A record in place of the one with its `kid`.
     case update(KeyRecord)
+    /// Keeps the record and the public half.
     case erasePrivateKey(KeyRecord)
     /// Forgets a key altogether.
     case remove(KeyRecord)

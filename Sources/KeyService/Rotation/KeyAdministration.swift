@@ -6,6 +6,12 @@ public struct KeyAdministration: Sendable {
     private let planner: KeyPlanner
     private let now: @Sendable () -> Instant
 
+    /// An operator's view of a store; it works beside running servers and without one.
+    ///
+    /// - Parameters:
+    ///   - store: where the keys rest.
+    ///   - planner: decides what changes; its settings have to be the servers'.
+    ///   - now: the clock.
     public init(store: any KeyStore, planner: KeyPlanner, now: @escaping @Sendable () -> Instant) {
         self.store = store
         self.planner = planner
@@ -14,9 +20,13 @@ public struct KeyAdministration: Sendable {
 
     /// What a step did, or would do: the ring after it, seen at its instant.
     public struct Outcome: Sendable {
+        /// The keys as they stand after it.
         public let ring: KeyRing
+        /// What it changed, in this order.
         public let changes: [KeyChange]
+        /// What can't be read, and was left alone.
         public internal(set) var damaged: [DamagedKey]
+        /// When it was decided.
         public let instant: Instant
 
         /// The keys that came.

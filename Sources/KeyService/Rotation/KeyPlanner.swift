@@ -2,10 +2,15 @@ public import JOSE
 
 /// Decides how a ring changes: a function of what is stored, the settings and an instant. It stores nothing.
 public struct KeyPlanner: Sendable {
+    /// The settings that it decides by.
     public let schedule: KeySchedule
     private let makeKey: @Sendable (Algorithm, Int) throws -> PrivateKey
 
-    /// - Parameter makeKey: makes a key for an algorithm with a number of RSA bits.
+    /// A planner for some settings.
+    ///
+    /// - Parameters:
+    ///   - schedule: the settings.
+    ///   - makeKey: makes a key for an algorithm with a number of RSA bits.
     public init(
         schedule: KeySchedule,
         makeKey: @escaping @Sendable (Algorithm, Int) throws -> PrivateKey = { try .generate(for: $0, rsaBits: $1) }
@@ -158,8 +163,13 @@ public struct KeyPlanner: Sendable {
 
     /// New keys, of every configured algorithm unless one is named.
     ///
-    /// - Parameter immediately: they sign at once, and verifiers that cache refuse their tokens until they fetch the JWKS.
-    /// - Throws: ``KeyServiceError`` `refused` for an algorithm that isn't configured.
+    /// - Parameters:
+    ///   - algorithm: the one to rotate; `nil` for all that are configured.
+    ///   - immediately: they sign at once, and verifiers that cache refuse their tokens until they fetch the JWKS.
+    ///   - contents: what is stored.
+    ///   - now: when it is.
+    /// - Throws: ``KeyServiceError`` `refused` for an algorithm that isn't configured, `badSettings` for a schedule
+    ///   that breaks its rules.
     public func rotation(
         of algorithm: Algorithm?, immediately: Bool, _ contents: KeyStoreContents, at now: Instant
     ) throws -> [KeyChange] {
@@ -248,7 +258,14 @@ public struct KeyPlanner: Sendable {
 
     /// Takes in a public key of another system, so that its tokens stay good until they have expired.
     ///
-    /// - Parameter keyID: the `kid` that those tokens name; the JWK's own or the thumbprint otherwise.
+    /// - Parameters:
+    ///   - jwk: the key.
+    ///   - keyID: the `kid` that those tokens name; the JWK's own or the thumbprint otherwise.
+    ///   - until: when it leaves the JWKS.
+    ///   - contents: what is stored.
+    ///   - now: when it is.
+    /// - Throws: ``KeyServiceError`` `refused` for an instant that is past, and for a key or a `kid` that is there
+    ///   already or was revoked.
     public func importingVerifyOnly(
         _ jwk: JWK, keyID: KeyID?, until: Instant, _ contents: KeyStoreContents, at now: Instant
     ) throws -> KeyChange {

@@ -17,6 +17,8 @@ public struct KeySchedule: Sendable {
     /// How far clocks may differ.
     public var clockLeeway: Duration
 
+    /// A schedule with the service's defaults: ES256 and RS256 of 2048 bits, rotated every 30 days and published 1 h
+    /// ahead, a JWKS to be kept for 5 min, tokens that live for 10 min, clocks that differ by 30 s.
     public init(
         algorithms: [Algorithm] = [.es256, .rs256], rsaBits: Int = 2048, rotateEvery: Duration = .seconds(30 * 86_400),
         publishAhead: Duration = .seconds(3600), jwksMaxAge: Duration = .seconds(300),
@@ -36,9 +38,10 @@ public struct KeySchedule: Sendable {
         (records.map(\.longestMaxAge) + [jwksMaxAge]).max()! + clockLeeway * 2
     }
 
-    /// Checks that `publish-ahead` outlasts every copy of the JWKS that a verifier may still hold.
+    /// Checks that `publish-ahead` outlasts every copy of the JWKS that a verifier may still hold, and that
+    /// `rotate-every` is as long at least, or zero.
     ///
-    /// - Throws: ``KeyServiceError`` `badSettings`.
+    /// - Throws: ``KeyServiceError`` `badSettings`, with the value that would do.
     public func check(against records: [KeyRecord]) throws {
         let needed = timeToBeSeen(records)
         guard publishAhead >= needed else {
