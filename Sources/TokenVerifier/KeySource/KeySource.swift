@@ -15,9 +15,11 @@ public protocol KeySource: Sendable {
 
 /// A key set at one time, by `kid`. Two sets that are the same object are the same set.
 public final class PublishedKeys: Sendable {
+    /// The keys.
     public let set: JWKSet
     private let byID: [KeyID: [JWK]]
 
+    /// The keys of a set, as a source of their own.
     public init(_ set: JWKSet) {
         self.set = set
         byID = Dictionary(
@@ -44,6 +46,7 @@ public struct VerifierUnavailable: Error, Hashable, Sendable, CustomStringConver
     /// What couldn't be had, for the log.
     public let reason: String
 
+    /// An answer that can't be given, with a reason that holds no token.
     public init(_ reason: String) { self.reason = reason }
 
     public var description: String { reason }

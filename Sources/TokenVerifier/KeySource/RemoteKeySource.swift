@@ -33,6 +33,10 @@ public final class RemoteKeySource: KeySource {
 
     /// The keys of an issuer whose metadata (RFC 8414) say where they are.
     ///
+    /// - Parameters:
+    ///   - issuer: its URL, as its tokens and its metadata spell it.
+    ///   - policy: how long keys are kept.
+    ///   - logger: is told of fetches that failed.
     /// - Throws: ``VerifierUnavailable`` for a URL that isn't https, unless it leads to this machine.
     public convenience init(
         issuer: String, policy: KeyCachePolicy = KeyCachePolicy(), logger: Logger = Logger(label: "token-verifier")
@@ -45,6 +49,10 @@ public final class RemoteKeySource: KeySource {
 
     /// The keys behind a URL.
     ///
+    /// - Parameters:
+    ///   - url: of the JWKS.
+    ///   - policy: how long keys are kept.
+    ///   - logger: is told of fetches that failed.
     /// - Throws: ``VerifierUnavailable`` for a URL that isn't https, unless it leads to this machine.
     public convenience init(
         url: String, policy: KeyCachePolicy = KeyCachePolicy(), logger: Logger = Logger(label: "token-verifier")
@@ -183,6 +191,7 @@ public struct KeyCachePolicy: Sendable {
     /// How often tokens with unknown keys may have it look again, however many there are.
     public var unknownKeyInterval = Duration.seconds(10)
 
+    /// The default of each.
     public init() {}
 }
 

@@ -41,10 +41,13 @@ public final class RemoteStatusLists: StatusSource {
     /// The longest list token, in bytes.
     private static let maximumSize = 1024 * 1024
 
+    /// The status lists of an issuer; each is fetched when it is first asked for.
+    ///
     /// - Parameters:
     ///   - issuer: lists elsewhere than at its origin aren't fetched.
     ///   - keys: sign the lists.
     ///   - leeway: how far clocks may differ.
+    ///   - logger: is told of fetches that failed.
     public convenience init(
         issuer: String, keys: any KeySource, leeway: Duration = .seconds(30),
         logger: Logger = Logger(label: "token-verifier")

@@ -23,8 +23,10 @@ public struct StatusList: Hashable, Sendable {
 
     /// Reads the members `bits` and `lst` of a status list (section 4.2).
     ///
-    /// - Parameter maximumSize: a longer list, in bytes before compression, is refused.
-    /// - Throws: ``JOSEError`` `malformed`.
+    /// - Parameters:
+    ///   - members: the claim `status_list` of a status list token.
+    ///   - maximumSize: a longer list, in bytes before compression, is refused.
+    /// - Throws: `JOSEError` `malformed`.
     public init(_ members: JSONObject, maximumSize: Int = StatusList.maximumSize) throws {
         guard let bits = members["bits"]?.integer, [1, 2, 4, 8].contains(bits) else {
             throw JOSEError(.malformed, "a status list whose bits aren't 1, 2, 4 or 8")

@@ -5,8 +5,10 @@ public import JOSE
 public struct StatusListReference: Hashable, Sendable {
     /// The URL of the list.
     public let uri: String
+    /// The place in it, from 0.
     public let index: Int
 
+    /// A place in a list.
     public init(uri: String, index: Int) {
         self.uri = uri
         self.index = index

@@ -4,6 +4,7 @@ internal import JOSE
 public struct TokenRejection: Error, Hashable, Sendable, CustomStringConvertible {
     /// A stable name for a kind of rejection. The list can grow.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The name, in lower case with underscores.
         public let description: String
 
         /// Not a token of the form that access tokens have.
@@ -22,10 +23,12 @@ public struct TokenRejection: Error, Hashable, Sendable, CustomStringConvertible
         public static let insufficientScope = Code(description: "insufficient_scope")
     }
 
+    /// What kind of rejection it is: what a caller may branch on.
     public let code: Code
     /// For the log: it may say more than a stranger should know, but never what the token holds.
     public let reason: String
 
+    /// A rejection of a kind. The reason must not quote the token.
     public init(_ code: Code, _ reason: String) {
         self.code = code
         self.reason = reason

@@ -18,6 +18,8 @@ public struct TokenVerifier<Claims: Decodable & Sendable>: Sendable {
         case allowUntilExpiry
     }
 
+    /// A verifier with parts of one's own choice.
+    ///
     /// - Parameters:
     ///   - policy: what a token has to say.
     ///   - keys: the issuer's public keys.
@@ -45,6 +47,12 @@ public struct TokenVerifier<Claims: Decodable & Sendable>: Sendable {
     /// A verifier of an issuer's tokens for an audience: its metadata say where the keys are, its tokens where their
     /// status is.
     ///
+    /// It asks nobody before it gets a token.
+    ///
+    /// - Parameters:
+    ///   - issuer: the `iss` of its tokens, an https URL.
+    ///   - audience: what has to be in `aud`.
+    ///   - requiredScopes: what has to be in `scope`, all of them.
     /// - Throws: ``VerifierUnavailable`` for an issuer that isn't https, unless it is on this machine.
     public init(issuer: String, audience: String, requiredScopes: [String] = []) throws {
         let keys = try RemoteKeySource(issuer: issuer)
@@ -55,7 +63,8 @@ public struct TokenVerifier<Claims: Decodable & Sendable>: Sendable {
 
     /// Verifies a token.
     ///
-    /// - Parameter token: the compact serialisation, at most ``JWS/maximumTokenSize`` bytes.
+    /// - Parameter token: the compact serialisation, at most 16 KiB (`JWS.maximumTokenSize`).
+    /// - Returns: the token, or why it was rejected; a rejection is never thrown.
     /// - Throws: ``VerifierUnavailable`` where nothing can be said of it now.
     public func verify(_ token: some StringProtocol) async throws -> Verification<Claims> {
         do {

@@ -7,6 +7,7 @@ public struct VerifiedToken<Claims: Decodable & Sendable>: Sendable {
     /// The caller's own view of the claims.
     public let custom: Claims
 
+    /// The header, whose `kid` tells the key that signed it.
     public var header: JWSHeader { accepted.signed.header }
     /// The registered claims, and all others as JSON.
     public var claims: JWTClaims { accepted.claims }
@@ -40,12 +41,15 @@ public struct VerifiedToken<Claims: Decodable & Sendable>: Sendable {
 
 /// For who needs no claims of their own.
 public struct NoClaims: Codable, Hashable, Sendable {
+    /// No claims.
     public init() {}
 }
 
 /// What came of verifying a token.
 public enum Verification<Claims: Decodable & Sendable>: Sendable {
+    /// It is good, for this audience and now.
     case accepted(VerifiedToken<Claims>)
+    /// It isn't, and why.
     case rejected(TokenRejection)
 
     /// The token, or the rejection thrown.
