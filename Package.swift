@@ -14,10 +14,12 @@ let package = Package(
     name: "token-service",
     platforms: [.macOS(.v15)],
     products: [
-        .executable(name: "token-service", targets: ["TokenServiceCommand"]),
+        .executable(name: "token-service", targets: ["TokenServiceProgram"]),
         .library(name: "TokenVerifier", targets: ["TokenVerifier"]),
         .library(name: "HummingbirdTokenVerifier", targets: ["HummingbirdTokenVerifier"]),
         .library(name: "JOSE", targets: ["JOSE"]),
+        // For a program with the same commands that chooses where its traces go.
+        .library(name: "TokenServiceCommand", targets: ["TokenServiceCommand"]),
         // For Benchmarks/: the issuer, and the keys that it signs with.
         .library(name: "TokenService", targets: ["TokenService", "KeyService"]),
     ],
@@ -26,6 +28,7 @@ let package = Package(
         .package(
             url: "https://github.com/apple/swift-configuration", from: "1.4.0",
             traits: [.defaults, "YAML"]),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -93,6 +96,7 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdHTTP2", package: "hummingbird"),
+                .product(name: "Instrumentation", package: "swift-distributed-tracing"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
@@ -103,12 +107,13 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
             resources: [.embedInCode("HTTP/openapi.json")], swiftSettings: settings),
         // Floor 6: the command line.
-        .executableTarget(
+        .target(
             name: "TokenServiceCommand",
             dependencies: [
                 "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenService", "TokenVerifier",
@@ -118,6 +123,8 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "TokenServiceProgram", dependencies: ["TokenServiceCommand"], swiftSettings: settings),
         .executableTarget(
             name: "ExampleMicroservice",
             dependencies: [
@@ -147,7 +154,9 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

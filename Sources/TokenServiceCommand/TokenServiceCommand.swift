@@ -1,4 +1,4 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
 import JOSE
 import KeyService
@@ -6,9 +6,11 @@ import Storage
 import TokenService
 import TokenVerifier
 
-@main
-struct TokenServiceCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The command line of the service.
+public struct TokenServiceCommand: AsyncParsableCommand {
+    public init() {}
+
+    public static let configuration = CommandConfiguration(
         commandName: "token-service",
         abstract: "Signs access tokens, publishes the keys that verify them, and rotates the keys.",
         discussion:
@@ -19,7 +21,8 @@ struct TokenServiceCommand: AsyncParsableCommand {
             DoctorCommand.self, DatabaseCommand.self, Audit.self, Config.self,
         ])
 
-    static func main() async {
+    /// Runs the command that the process was started with, and ends the process.
+    public static func main() async {
         // A reader that goes away is an error of write, not the end of the program.
         signal(SIGPIPE, SIG_IGN)
         do {

@@ -477,6 +477,21 @@ def test_no_log_holds_a_password_a_token_or_a_key(make_installation, tmp_path, f
         assert base64.b64encode(secret.encode()).decode().rstrip("=") not in everything
 
 
+def test_log_lines_of_a_request_name_its_trace(installation):
+    """The caller's, where it sends one (W3C Trace Context); otherwise one of the request's own."""
+    server = installation.serve()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for traceparent in [f"00-{trace}-00f067aa0ba902b7-01", "00-junk", None]:
+        headers = {"traceparent": traceparent} if traceparent else {}
+        server.post("/auth/log-in", {"username": "nobody", "password": "wrong"}, headers=headers)
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    first, *others = [line["trace_id"] for line in lines if line.get("event") == "log_in"]
+    assert first == trace
+    assert len({first, *others}) == 3 and all(re.fullmatch("[0-9a-f]{32}", each) for each in others)
+    # What no request asked for has none.
+    assert all("trace_id" not in line for line in lines if line.get("event") == "key_made")
+
+
 def test_a_log_line_is_one_json_object(installation):
     server = installation.serve()
     installation.add_user("anna")

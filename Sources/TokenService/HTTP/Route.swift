@@ -35,6 +35,7 @@ struct Route: Sendable {
             routes.append(Route(.head, route.path, isProtected: route.isProtected, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
+        router.add(middleware: TraceMiddleware())
         router.add(middleware: Answers(paths: Paths(routes), origins: origins, metrics: metrics))
         for route in routes where !route.isProtected {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)

@@ -7,6 +7,7 @@ extension LogFormat {
     public func handler(label: String, level: Logger.Level) -> any LogHandler {
         var handler: any LogHandler = self == .json ? JSONLogHandler() : StreamLogHandler.standardError(label: label)
         handler.logLevel = level
+        handler.metadataProvider = .trace
         return handler
     }
 }
@@ -15,6 +16,7 @@ extension LogFormat {
 private struct JSONLogHandler: LogHandler {
     var logLevel = Logger.Level.info
     var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -26,7 +28,7 @@ private struct JSONLogHandler: LogHandler {
             "time": .string(Instant(Date()).description), "level": .string(event.level.rawValue),
             "message": .string("\(event.message)"),
         ]
-        let all = metadata.merging(event.metadata ?? [:]) { $1 }
+        let all = metadata.merging(metadataProvider?.get() ?? [:]) { $1 }.merging(event.metadata ?? [:]) { $1 }
         for (name, value) in all.sorted(by: { $0.key < $1.key }) where line[name] == nil {
             line[name] = .string("\(value)")
         }

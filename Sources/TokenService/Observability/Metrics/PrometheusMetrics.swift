@@ -79,7 +79,8 @@ public final class PrometheusMetrics: MetricsFactory {
         families.withLock { $0 }.map { name, family in
             PrometheusText.Family(
                 name: name, type: family.type, help: help[name],
-                samples: family.series.flatMap { dimensions, series in
+                samples: family.series.sorted { $0.key.lexicographicallyPrecedes($1.key) { $0[1] < $1[1] } }.flatMap {
+                    dimensions, series in
                     let labels = dimensions.map { (PrometheusText.name($0[0]), $0[1]) }
                     return series.samples.map {
                         PrometheusText.Sample(suffix: $0.suffix, labels: labels + $0.labels, value: $0.value)
