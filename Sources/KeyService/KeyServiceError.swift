@@ -6,7 +6,7 @@ public struct KeyServiceError: Error, Hashable, Sendable, CustomStringConvertibl
 
         /// A step that would break a promise to verifiers, or names a key that isn't there.
         public static let refused = Code(name: "refused")
-        /// Settings that break a rule together.
+        /// Settings that break a rule together, or name what isn't there.
         public static let badSettings = Code(name: "bad_settings")
         /// A master secret that is missing, ill-formed or doesn't open what is stored.
         public static let masterSecret = Code(name: "master_secret")

@@ -32,12 +32,13 @@ struct KeyOptions: ParsableArguments {
         }
     }
 
-    /// - Parameter creating: whether the command may be the first of a service, and make its master secret.
+    /// - Parameter creating: whether the command may be the first of a service, and make its master secret and key folder.
     func administration(creating: Bool = false) async throws -> (
         administration: KeyAdministration, schedule: KeySchedule
     ) {
         let (settings, installation, _) = try shared.installation()
-        let store = try await installation.keyStore(secret: installation.masterSecret(creating: creating))
+        let store = try await installation.keyStore(
+            secret: installation.masterSecret(creating: creating), creating: creating)
         let planner = KeyPlanner(schedule: settings.keySchedule)
         return (KeyAdministration(store: store, planner: planner, now: Clock.now), settings.keySchedule)
     }

@@ -32,7 +32,7 @@ struct KeysMigrate: AsyncParsableCommand {
         guard to != settings.keys else { throw ServiceError(.usage, "--to \(to): the keys are there already") }
         let secret = try installation.masterSecret(creating: false)
         let source = try await installation.keyStore(secret: secret)
-        let target = try await installation.keyStore(secret: secret, at: to)
+        let target = try await installation.keyStore(secret: secret, at: to, creating: true)
         let texts = try await source.texts()
         try await target.adopt(texts)
         try await options.audit(.keysMigrated, [nil])

@@ -22,7 +22,7 @@ struct Serve: AsyncParsableCommand {
         // A certificate or a secret that doesn't do is noticed before anything is made or changed.
         let certificate = try ServerCertificate(settings)
         let secret = try installation.masterSecret(creating: true)
-        let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret)
+        let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret, creating: true)
         let database = try await installation.database(creating: true)
         let keyStore = if let folder { folder } else { try await installation.keyStore(secret: secret, in: database) }
         let counted = PrometheusMetrics()

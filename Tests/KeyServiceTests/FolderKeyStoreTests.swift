@@ -89,6 +89,21 @@ struct FolderKeyStoreTests {
         }
     }
 
+    @Test("that isn't there is named where it isn't to be made, and isn't made")
+    func missing() async throws {
+        try await withFolder { folder in
+            let path = folder + "/keys"
+            let error = #expect(throws: KeyServiceError.self) {
+                try FolderKeyStore(path: path, secret: .test("a"), creating: false)
+            }
+            #expect(error?.code == .badSettings)
+            #expect(error?.reason.contains(path) == true)
+            #expect(try fileNames(in: folder).isEmpty)
+            _ = try FolderKeyStore(path: path, secret: .test("a"))
+            _ = try FolderKeyStore(path: path, secret: .test("a"), creating: false)
+        }
+    }
+
     @Test("that can't be written any more says so, and still can be read")
     func unwritable() async throws {
         try await withKeyFolder { store, path in

@@ -11,13 +11,21 @@ public final class FolderKeyStore: KeyStore {
     /// Where the disk is waited for.
     private let queue = DispatchQueue(label: "keys")
 
-    /// Opens the folder, making it where it isn't there yet; the first change closes it to others.
+    /// Opens the folder; the first change closes it to others.
     ///
-    /// - Throws: ``KeyServiceError`` `storage`.
-    public init(path: String, secret: MasterSecret) throws {
+    /// - Parameter creating: whether to make it where it isn't there yet.
+    /// - Throws: ``KeyServiceError`` `storage`, `badSettings` where it isn't there.
+    public init(path: String, secret: MasterSecret, creating: Bool = true) throws {
         self.path = path
         sealer = try KeySealer(secret)
-        if mkdir(path, 0o700) == 0 {
+        if !creating {
+            guard access(path, F_OK) == 0 || errno != ENOENT else {
+                throw KeyServiceError(
+                    .badSettings,
+                    "the setting keys names the folder \(path), which isn't there: run this where the service runs, "
+                        + "mount the folder, or name the right one")
+            }
+        } else if mkdir(path, 0o700) == 0 {
             try DurableFile.syncFolder(of: path)
         } else if errno != EEXIST {
             throw DurableFile.failure("make the folder", path)

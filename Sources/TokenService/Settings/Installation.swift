@@ -54,13 +54,14 @@ public struct Installation: Sendable {
     /// - Parameters:
     ///   - place: another place than the setting's: a folder, or `database`.
     ///   - database: the one that is open, for keys that are in it; `nil` to open it.
+    ///   - creating: whether to make the folder where it isn't there yet.
     /// - Throws: ``KeyServiceError``, also where there are keys and the secret opens none.
     public func keyStore(
-        secret: MasterSecret, at place: String? = nil, in database: (any Database)? = nil
+        secret: MasterSecret, at place: String? = nil, creating: Bool = false, in database: (any Database)? = nil
     ) async throws -> any KeyStore {
         let store: any KeyStore
         if let folder = Settings.keyFolder(place ?? settings.keys) {
-            store = try FolderKeyStore(path: folder, secret: secret)
+            store = try FolderKeyStore(path: folder, secret: secret, creating: creating)
         } else {
             let database = if let database { database } else { try await self.database(creating: false) }
             store = try DatabaseKeyStore(database: database, secret: secret)
