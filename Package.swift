@@ -131,7 +131,9 @@ let package = Package(
                 "HummingbirdTokenVerifier", "TokenVerifier", .product(name: "Hummingbird", package: "hummingbird"),
             ],
             path: "Examples/hummingbird", exclude: ["README.md"], swiftSettings: settings),
-        .target(name: "TestSupport", dependencies: ["Storage"], path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["JOSE", "Storage", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "JOSETests", dependencies: ["JOSE"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "TestSupport"], swiftSettings: settings),
         .testTarget(

@@ -10,6 +10,8 @@ public struct KeyServiceError: Error, Hashable, Sendable, CustomStringConvertibl
         public static let badSettings = Code(name: "bad_settings")
         /// A master secret that is missing, ill-formed or doesn't open what is stored.
         public static let masterSecret = Code(name: "master_secret")
+        /// Keys that were there before are not where they ought to be.
+        public static let keysMissing = Code(name: "keys_missing")
         /// The store can't be read or written.
         public static let storage = Code(name: "storage")
     }

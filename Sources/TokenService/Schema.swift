@@ -142,5 +142,16 @@ public enum Schema {
                 // The history of the server's that places were leased in last.
                 "ALTER TABLE status_changes ADD COLUMN timeline TEXT"
             ]),
+        Migration(
+            version: 5, name: "known keys",
+            statements: KnownKeys.tables + [
+                // As far as the audit log goes back.
+                """
+                INSERT INTO known_keys (id, created_at, revoked_at)
+                SELECT subject, MIN(time), MIN(CASE WHEN event = 'key_revoked' THEN time END) FROM audit
+                WHERE event IN ('key_made', 'key_rotated', 'key_imported', 'key_revoked') AND subject IS NOT NULL
+                GROUP BY subject
+                """
+            ]),
     ]
 }

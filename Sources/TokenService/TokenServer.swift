@@ -62,7 +62,8 @@ public struct TokenServer: Sendable {
         let audit = AuditLog(database: database, logger: logger, metrics: metrics)
         self.audit = audit
         keys = try await KeyService(
-            store: keyStore, planner: KeyPlanner(schedule: settings.keySchedule), now: now, logger: logger,
+            store: keyStore, knownKeys: KnownKeys(database: database),
+            planner: KeyPlanner(schedule: settings.keySchedule), now: now, logger: logger,
             didMake: { key in
                 do {
                     try await audit.write(AuditRecord(.keyMade, by: .service, subject: key.keyID.rawValue, at: now()))

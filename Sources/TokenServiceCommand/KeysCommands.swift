@@ -18,11 +18,17 @@ struct KeyOptions: ParsableArguments {
 
     /// Records what was done to some keys. What was done stays done where that fails.
     ///
-    /// - Parameter creating: whether the command may be the first of a service, and make its database.
-    func audit(_ event: AuditRecord.Event, _ keyIDs: [KeyID?], creating: Bool = false) async throws {
+    /// - Parameters:
+    ///   - remembering: records that the database is to remember for ever.
+    ///   - creating: whether the command may be the first of a service, and make its database.
+    func audit(
+        _ event: AuditRecord.Event, _ keyIDs: [KeyID?], remembering records: [KeyRecord] = [], creating: Bool = false
+    ) async throws {
         let installation = try shared.installation().installation
         do {
-            let audit = AuditLog(database: try await installation.database(creating: creating))
+            let database = try await installation.database(creating: creating)
+            if !records.isEmpty { try await KnownKeys(database: database).remember(records) }
+            let audit = AuditLog(database: database)
             for keyID in keyIDs {
                 try await audit.write(
                     AuditRecord(event, by: Operator.current, subject: keyID?.rawValue, at: Clock.now()))
@@ -135,7 +141,9 @@ struct KeysRevoke: AsyncParsableCommand {
         guard let keyID = KeyID(kid) else { throw ServiceError(.usage, "\(kid) can't be a kid") }
         let (administration, schedule) = try await options.administration()
         let outcome = try await administration.revoke(keyID, reason: reason)
-        if !outcome.changes.isEmpty { try await options.audit(.keyRevoked, [keyID]) }
+        if !outcome.changes.isEmpty {
+            try await options.audit(.keyRevoked, [keyID], remembering: outcome.ring.records)
+        }
         outcome.reportDamaged()
         if outcome.changes.isEmpty {
             Console.error("the key was revoked before; nothing was changed")

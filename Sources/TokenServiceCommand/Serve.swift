@@ -19,11 +19,15 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let (settings, installation, logger) = try shared.installation(settings.flags)
-        // A certificate or a secret that doesn't do is noticed before anything is made or changed.
+        // A certificate that doesn't do is noticed before anything is made or changed.
         let certificate = try ServerCertificate(settings)
+        // Where there is no key, nothing is made in place of what is only missing; else, a secret that doesn't fit is noticed
+        // before anything is made or changed.
+        let early = installation.hasEmptyKeyFolder ? try await installation.database(creating: true) : nil
+        if let early { try await installation.refuseToBegin(over: early) }
         let secret = try installation.masterSecret(creating: true)
         let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret, creating: true)
-        let database = try await installation.database(creating: true)
+        let database = if let early { early } else { try await installation.database(creating: true) }
         let keyStore = if let folder { folder } else { try await installation.keyStore(secret: secret, in: database) }
         let counted = PrometheusMetrics()
         // For what counts by itself: the verifier of the service's own tokens.

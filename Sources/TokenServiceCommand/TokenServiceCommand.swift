@@ -69,7 +69,7 @@ public struct TokenServiceCommand: AsyncParsableCommand {
         switch error {
         case let error as ServiceError: error.status
         case let error as KeyServiceError:
-            [.badSettings, .masterSecret].contains(error.code) ? .configuration : .failed
+            [.badSettings, .masterSecret, .keysMissing].contains(error.code) ? .configuration : .failed
         case let error as StorageError:
             switch error.code {
             case .unavailable: .unavailable

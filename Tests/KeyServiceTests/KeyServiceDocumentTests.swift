@@ -1,5 +1,6 @@
 import JOSE
 import Logging
+import TestSupport
 import Testing
 
 @testable import KeyService
@@ -177,6 +178,8 @@ struct KeyServiceDocumentTests {
 private final class FlakyStore: KeyStore {
     let isWhole = Locked(false)
     private let store: any KeyStore
+
+    var place: String { store.place }
 
     init(_ store: any KeyStore) { self.store = store }
 

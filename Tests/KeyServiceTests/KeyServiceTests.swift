@@ -1,6 +1,7 @@
 import Foundation
 import JOSE
 import Logging
+import TestSupport
 import Testing
 
 @testable import KeyService

@@ -24,6 +24,8 @@ public struct DatabaseKeyStore: KeyStore {
         sealer = try KeySealer(secret)
     }
 
+    public var place: String { "the database" }
+
     public func contents() async throws -> KeyStoreContents {
         try await database.read { [sealer] in try Self.load($0, sealer) }
     }

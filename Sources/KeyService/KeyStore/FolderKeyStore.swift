@@ -50,6 +50,8 @@ public final class FolderKeyStore: KeyStore {
 
     // MARK: KeyStore
 
+    public var place: String { "the key folder \(path)" }
+
     public func contents() async throws -> KeyStoreContents { try await onQueue { try $0.load() } }
 
     public func privateKey(of record: KeyRecord) async throws -> PrivateKey {

@@ -2,6 +2,9 @@ public import JOSE
 
 /// Where keys rest: records, and private halves encrypted under the master secret.
 public protocol KeyStore: Sendable {
+    /// Where that is, in words.
+    var place: String { get }
+
     /// All records, and what couldn't be read.
     ///
     /// - Throws: ``KeyServiceError`` `storage` where nothing can be read at all.
@@ -56,6 +59,11 @@ public struct KeyStoreContents: Sendable {
         self.damaged = damaged
         self.isNew = isNew
     }
+
+    /// What there is after some steps that aren't done yet.
+    func applying(_ changes: [KeyChange]) -> KeyStoreContents {
+        KeyStoreContents(records: records.applying(changes), damaged: damaged, isNew: isNew)
+    }
 }
 
 /// A stored key that can't be read; the others are not touched by that.
@@ -109,6 +117,16 @@ extension [KeyRecord] {
     func applying(_ changes: [KeyChange]) -> [KeyRecord] {
         changes.reduce(self) { records, change in
             records.filter { $0.keyID != change.keyID } + [change.record].compactMap(\.self)
+        }
+    }
+
+    /// The records with the revocations that others know of.
+    func revoking(_ known: [KeyID: KnownKeys.Key]) -> [KeyRecord] {
+        map { record in
+            guard record.revokedAt == nil, let revokedAt = known[record.keyID]?.revokedAt else { return record }
+            var revoked = record
+            revoked.revokedAt = revokedAt
+            return revoked
         }
     }
 }

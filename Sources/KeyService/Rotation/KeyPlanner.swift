@@ -50,7 +50,11 @@ public struct KeyPlanner: Sendable {
     ///
     /// The very first keys sign at once. An algorithm that was added later starts pending, and the removed ones sign on
     /// until one of the configured ones does.
-    public func start(_ contents: KeyStoreContents, at now: Instant) throws -> [KeyChange] {
+    ///
+    /// - Throws: ``KeyServiceError``, also `keysMissing` where these would be the first, but others are known.
+    public func start(
+        _ contents: KeyStoreContents, known: [KeyID: KnownKeys.Key] = [:], in place: String = "", at now: Instant
+    ) throws -> [KeyChange] {
         try schedule.check(against: contents.records)
         // Where no key has signed yet (some were imported before the first start, or the clock was ahead then), waiting
         // would only leave the service without a key.
@@ -61,6 +65,11 @@ public struct KeyPlanner: Sendable {
         var changes: [KeyChange] = []
         for algorithm in schedule.algorithms
         where !isServed(algorithm, by: contents.records, in: needed, at: now) {
+            if isFirst, !contents.records.contains(where: { known[$0.keyID] != nil }),
+                let error = KeyServiceError(missing: known, at: place)
+            {
+                throw error
+            }
             let activatesAt = isFirst ? onEveryClock(now) : now + schedule.publishAhead
             changes.append(try newKey(algorithm, at: now, activatesAt: activatesAt, among: contents.records))
         }
@@ -159,6 +168,18 @@ public struct KeyPlanner: Sendable {
         schedule.algorithms.contains { nextRotation(of: $0, records, at: now) != nil }
     }
 
+    /// Revokes those that are known to have been revoked: an older copy was put back over the revocation.
+    func revokingAgain(
+        _ known: [KeyID: KnownKeys.Key], _ contents: KeyStoreContents, at now: Instant
+    ) throws -> [KeyChange] {
+        try contents.records.filter { $0.revokedAt == nil }.reduce(into: []) { changes, record in
+            guard let revokedAt = known[record.keyID]?.revokedAt else { return }
+            changes += try revocation(
+                of: record.keyID, reason: "revoked before, and put back", revokedAt: revokedAt,
+                contents.applying(changes), at: now)
+        }
+    }
+
     // MARK: What an operator does
 
     /// New keys, of every configured algorithm unless one is named.
@@ -189,9 +210,10 @@ public struct KeyPlanner: Sendable {
     /// Takes a key out of the JWKS. If it was signing, or was the only one to come for its algorithm, its replacement
     /// comes first.
     ///
+    /// - Parameter revokedAt: when it was, if that is another instant.
     /// - Throws: ``KeyServiceError`` `refused` for a key that isn't there.
     public func revocation(
-        of keyID: KeyID, reason: String, _ contents: KeyStoreContents, at now: Instant
+        of keyID: KeyID, reason: String, revokedAt: Instant? = nil, _ contents: KeyStoreContents, at now: Instant
     ) throws -> [KeyChange] {
         let ring = ring(contents.records)
         guard var record = ring.record(keyID) else {
@@ -199,7 +221,7 @@ public struct KeyPlanner: Sendable {
         }
         guard record.revokedAt == nil else { return [] }
         let state = ring.state(of: record, at: now)
-        record.revokedAt = now
+        record.revokedAt = revokedAt ?? now
         record.revocationReason = reason
         let others = contents.records.applying([.update(record)])
         var changes: [KeyChange] = []

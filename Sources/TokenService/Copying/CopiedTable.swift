@@ -42,6 +42,7 @@ struct CopiedTable: Sendable {
         CopiedTable("client_assertions", key: ["id"], ["expires_at"]),
         CopiedTable("keys", key: ["id"], ["file"]),
         CopiedTable("key_changes", key: ["id"], ["number"], isSeeded: true),
+        CopiedTable("known_keys", key: ["id"], ["created_at", "revoked_at"]),
     ]
 
     /// Hands out all rows, a page at a time.

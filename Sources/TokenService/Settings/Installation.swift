@@ -53,8 +53,8 @@ public struct Installation: Sendable {
     ///
     /// - Parameters:
     ///   - place: another place than the setting's: a folder, or `database`.
-    ///   - database: the one that is open, for keys that are in it; `nil` to open it.
     ///   - creating: whether to make the folder where it isn't there yet.
+    ///   - database: the one that is open, for keys that are in it; `nil` to open it.
     /// - Throws: ``KeyServiceError``, also where there are keys and the secret opens none.
     public func keyStore(
         secret: MasterSecret, at place: String? = nil, creating: Bool = false, in database: (any Database)? = nil
@@ -68,6 +68,20 @@ public struct Installation: Sendable {
         }
         _ = try await store.contents()
         return store
+    }
+
+    /// Whether keys rest in a folder, and it has none or isn't there: it is the first start, or something is missing.
+    public var hasEmptyKeyFolder: Bool {
+        guard let folder = settings.keyFolder, !FolderKeyStore.hasKeys(path: folder) else { return false }
+        return access(folder, R_OK | X_OK) == 0 || errno == ENOENT
+    }
+
+    /// Refuses to make first keys where the database knows of others.
+    ///
+    /// - Parameter database: with its tables up to date.
+    /// - Throws: ``KeyServiceError`` `keysMissing`.
+    public func refuseToBegin(over database: any Database) async throws {
+        try await KnownKeys(database: database).refuseToBegin(at: "the key folder \(settings.keys)")
     }
 
     /// Opens the database and brings its tables up to date.

@@ -1,14 +1,16 @@
-import JOSE
-import Logging
+internal import JOSE
+public import Logging
 
 /// What a logger was told, for tests to look at.
-final class TestLog: Sendable {
+public final class TestLog: Sendable {
     private let lines = Locked<[String]>([])
 
-    var messages: [String] { lines.withLock { $0 } }
+    public init() {}
+
+    public var messages: [String] { lines.withLock { $0 } }
 
     /// A logger that writes here.
-    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+    public var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 
     fileprivate func append(_ line: String) { lines.withLock { $0.append(line) } }
 
