@@ -28,6 +28,7 @@ struct Serve: AsyncParsableCommand {
         let secret = try installation.masterSecret(creating: true)
         let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret, creating: true)
         let database = if let early { early } else { try await installation.database(creating: true) }
+        await installation.checkClock(database, at: Clock.now())
         let keyStore = if let folder { folder } else { try await installation.keyStore(secret: secret, in: database) }
         let counted = PrometheusMetrics()
         // For what counts by itself: the verifier of the service's own tokens.

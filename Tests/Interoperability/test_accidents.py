@@ -1,4 +1,8 @@
-"""Keys that are missing or come back: one line says what to do."""
+"""Keys that are missing or come back, a clock that is wrong: one line says what to do."""
+
+import contextlib
+import sqlite3
+import time
 
 import pytest
 import tokens
@@ -89,3 +93,17 @@ def test_a_revoked_key_that_is_put_back_stays_revoked(es256_served, is_running):
     assert key["kid"] not in server.published_kids()
     (line,) = [line for line in server.log.splitlines() if "put back" in line]
     assert key["kid"] in line and "warning" in line
+
+
+# MARK: The clock
+
+
+def test_a_clock_that_is_behind_is_warned_about_in_one_line(installation):
+    assert "clock" not in installation.serve().log
+    installation.close()
+    later = int((time.time() + 7200) * 1e6)
+    with contextlib.closing(sqlite3.connect(installation.folder / "token-service.sqlite")) as connection:
+        connection.execute("UPDATE audit SET time = ?", [later])
+        connection.commit()
+    (line,) = [line for line in installation.serve().log.splitlines() if "clock" in line]
+    assert "timedatectl" in line and "warning" in line

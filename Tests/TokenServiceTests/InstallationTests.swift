@@ -68,6 +68,32 @@ struct InstallationTests {
         }
     }
 
+    // MARK: Its clock
+
+    @Test(
+        "warns of a clock that is more than an hour behind the newest record",
+        arguments: [(-3601, true), (-3600, false), (0, false), (86_400 * 400, false)])
+    func clock(_ seconds: Int64, _ isWarned: Bool) async throws {
+        try await Self.withDatabase { database in
+            let newest = Instant(seconds: 1_800_000_000)
+            let log = TestLog()
+            let installation = Installation(settings: try Self.settings(), logger: log.logger)
+            await installation.checkClock(database, at: newest + .seconds(seconds))
+            #expect(log.messages.isEmpty, "there is no record yet")
+            for second: Int64 in [-50, 0, -90] {
+                try await AuditLog(database: database).write(
+                    AuditRecord(.logIn, by: .service, at: newest + .seconds(second)))
+            }
+            await installation.checkClock(database, at: newest + .seconds(seconds))
+            #expect(log.messages.count == (isWarned ? 1 : 0))
+            if isWarned {
+                for part in ["warning:", "\(newest)", "\(newest + .seconds(seconds))", "timedatectl"] {
+                    #expect(log.messages[0].contains(part))
+                }
+            }
+        }
+    }
+
     private static func settings() throws -> Settings {
         try Settings(
             SettingValues(

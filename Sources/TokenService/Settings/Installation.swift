@@ -1,4 +1,5 @@
 internal import Foundation
+public import JOSE
 public import KeyService
 public import Logging
 public import Storage
@@ -83,6 +84,31 @@ public struct Installation: Sendable {
     public func refuseToBegin(over database: any Database) async throws {
         try await KnownKeys(database: database).refuseToBegin(at: "the key folder \(settings.keys)")
     }
+
+    /// Warns where the clock stands well before what the database has: tokens would have expired when they are signed.
+    ///
+    /// - Parameters:
+    ///   - database: with its tables up to date.
+    ///   - now: what the clock says.
+    public func checkClock(_ database: any Database, at now: Instant) async {
+        let newest = try? await database.read { connection in
+            let row = try connection.query(
+                """
+                SELECT MAX(time) AS time FROM
+                (SELECT MAX(time) AS time FROM audit UNION ALL SELECT MAX(created_at) FROM known_keys) AS times
+                """)[0]
+            return try row.optionalInteger("time").map(Instant.init(microseconds:))
+        }
+        guard let newest, newest > now + Self.tolerance else { return }
+        logger.warning(
+            """
+            the clock of this machine says \(now), but the newest record of the database is from \(newest): \
+            set the clock (timedatectl), unless it was ahead then
+            """)
+    }
+
+    /// How far the clock may be behind the newest record without a warning.
+    private static let tolerance = Duration.seconds(3600)
 
     /// Opens the database and brings its tables up to date.
     ///
