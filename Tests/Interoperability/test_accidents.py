@@ -1,14 +1,136 @@
-"""Keys that are missing or come back, a clock that is wrong: one line says what to do."""
+"""What goes wrong around the service: disks that are full or can't be written, keys that are missing or come back, a clock
+that is wrong. Each is one line that says what to do, and is over when its cause is."""
 
 import contextlib
+import os
 import sqlite3
+import subprocess
 import time
 
 import pytest
 import tokens
-from service import BAD_CONFIGURATION, eventually
+from service import BAD_CONFIGURATION, FAILED, UNAVAILABLE, answered, assert_error, eventually
 
 SERVE = ["serve", "--listen", "127.0.0.1:0"]
+
+
+class Disk:
+    """A disk of 2 MiB."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.filling = folder / "filling"
+        folder.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True).returncode:
+            pytest.skip("only who may mount can make a small disk")
+
+    def fill(self):
+        with contextlib.suppress(OSError), open(self.filling, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    def make_room(self):
+        self.filling.unlink()
+
+    def remount(self, *options):
+        subprocess.run(["mount", "-o", ",".join(("remount", *options)), self.folder], check=True)
+
+    def remove(self):
+        subprocess.run(["umount", "-l", self.folder], check=True)
+
+
+@pytest.fixture
+def disk(installation):
+    disk = Disk(installation.folder / "disk")
+    yield disk
+    installation.close()
+    disk.remove()
+
+
+# MARK: Disks
+
+
+@pytest.mark.parametrize("setting", ["database", "keys", "master-secret-file"])
+def test_a_start_on_a_full_disk_is_one_line_and_is_finished_when_there_is_room(installation, disk, setting):
+    name = {"database": "sqlite:disk/db.sqlite", "keys": "disk/keys", "master-secret-file": "disk/secret"}[setting]
+    installation.settings[setting] = name
+    disk.fill()
+    line = installation.refused(UNAVAILABLE if setting == "database" else FAILED, *SERVE)
+    assert "disk/" in line and ("no space is left" if setting == "database" else "make room") in line
+    disk.make_room()
+    installation.add_user("anna")
+    server = installation.serve()
+    answered(server.get("/auth/me", token=server.log_in("anna")["access_token"]))
+    assert sorted(key["state"] for key in installation.listed_keys()) == ["active", "active"]
+
+
+@pytest.mark.parametrize("free", [8, 16, 40])
+def test_a_disk_that_fills_while_the_database_is_made_is_told(installation, disk, free):
+    installation.settings["database"] = "sqlite:disk/db.sqlite"
+    disk.fill()
+    os.truncate(disk.filling, disk.filling.stat().st_size - free * 1024)
+    line = installation.refused(UNAVAILABLE, *SERVE)
+    assert "disk is full" in line or "disk full" in line
+    disk.make_room()
+    installation.serve()
+
+
+def test_while_the_keys_disk_is_full_the_log_says_so_once_and_tokens_get_shorter(installation, disk):
+    installation.settings |= {"keys": "disk/keys", "access-token-lifetime": "1m", "algorithms": "ES256"}
+    server = installation.serve()
+    installation.add_user("anna")
+
+    def errors():
+        return [line for line in server.log.splitlines() if "can't write the keys' records" in line]
+
+    for round in [1, 2]:
+        disk.fill()
+        # The record is raised every few seconds; without, the last token covers less and less.
+        eventually(lambda: server.log_in("anna")["expires_in"] < 56, every=0.5)
+        assert len(errors()) == round and "make room" in errors()[-1]
+        assert server.get("/health/ready").status_code == 200
+        disk.make_room()
+        eventually(lambda: server.log_in("anna")["expires_in"] == 60, within=5)
+    assert len([line for line in server.log.splitlines() if '"error"' in line]) == 2
+
+
+def test_while_the_database_s_disk_is_full_log_ins_are_503_and_nothing_answered_is_lost(installation, disk):
+    installation.settings["database"] = "sqlite:disk/db.sqlite"
+    server = installation.serve()
+    installation.add_user("anna")
+    pair = server.log_in("anna")
+    disk.fill()
+
+    def is_refused():
+        response = server.post("/auth/log-in", {"username": "anna", "password": "correct horse battery staple"})
+        if response.status_code != 503:
+            answered(response)
+            return False
+        assert_error(response, 503, "temporarily_unavailable")
+        return int(response.headers["Retry-After"]) > 0
+
+    eventually(is_refused)
+    assert "no space is left" in installation.refused(UNAVAILABLE, "users", "disable", "anna")
+    answered(server.get("/auth/me", token=pair["access_token"]))
+    for path in ["/health/ready", "/.well-known/jwks.json"]:
+        assert server.get(path).status_code == 200
+    disk.make_room()
+    eventually(lambda: not is_refused(), within=2)
+    server.refresh(pair["refresh_token"])
+
+
+def test_a_key_folder_that_can_t_be_written_is_one_line(installation, disk):
+    installation.settings["keys"] = "disk/keys"
+    (disk.folder / "keys").mkdir(mode=0o700)
+    disk.remount("ro")
+    for command in [SERVE, ["keys", "rotate"]]:
+        line = installation.refused(FAILED, *command)
+        assert "disk/keys" in line and "can be written" in line
+    disk.remount("rw")
+    installation.serve().kill()
+    disk.remount("ro")
+    assert "disk/keys" in installation.refused(FAILED, *SERVE)
+    assert len(installation.listed_keys()) == 2
 
 
 # MARK: Keys that are missing

@@ -67,6 +67,13 @@ enum DurableFile {
     }
 
     static func failure(_ action: String, _ path: String) -> KeyServiceError {
-        KeyServiceError(.storage, "can't \(action) \(path): \(String(cString: strerror(errno)))")
+        let remedy =
+            switch errno {
+            case ENOSPC, EDQUOT: ": make room"
+            case EACCES, EPERM: ": give the user that this runs as the right to"
+            case EROFS: ": mount it so that it can be written"
+            default: ""
+            }
+        return KeyServiceError(.storage, "can't \(action) \(path): \(String(cString: strerror(errno)))\(remedy)")
     }
 }

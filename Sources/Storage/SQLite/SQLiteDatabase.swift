@@ -233,7 +233,10 @@ extension StorageError {
             return StorageError(.unavailable, "the database \(path) is locked by another process: \(message)")
         case .SQLITE_FULL:
             return StorageError(.unavailable, "no space is left for the database \(path): \(message)")
-        case .SQLITE_CANTOPEN, .SQLITE_IOERR, .SQLITE_READONLY, .SQLITE_NOTADB, .SQLITE_CORRUPT, .SQLITE_MISUSE:
+        case .SQLITE_IOERR:
+            return StorageError(
+                .unavailable, "the database \(path) can't be used: \(message); is its disk full, or broken?")
+        case .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_NOTADB, .SQLITE_CORRUPT, .SQLITE_MISUSE:
             return StorageError(.unavailable, "the database \(path) can't be used: \(message)")
         default:
             return StorageError(.unexpected, "the database \(path) refused a statement: \(message)")
