@@ -115,7 +115,8 @@ final class TestService {
         )
         server = try await TokenServer(
             settings: settings, secret: secret, database: database,
-            keyStore: await installation.keyStore(secret: secret, creating: true, in: database), counted: PrometheusMetrics(),
+            keyStore: await installation.keyStore(secret: secret, creating: true, in: database),
+            counted: PrometheusMetrics(),
             now: now, logger: logger)
         looked = clock.now
         router = try await server.router(listeningAt: Self.url)
