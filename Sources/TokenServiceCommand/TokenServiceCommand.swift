@@ -16,6 +16,7 @@ public struct TokenServiceCommand: AsyncParsableCommand {
         discussion:
             "To begin: token-service serve. Exit status: 0 done, 1 failed, 64 wrong usage, 69 the database can't be "
             + "reached, 78 bad configuration.",
+        version: version,
         subcommands: [
             Serve.self, Keys.self, Users.self, ClientsCommand.self, SessionsCommand.self, Token.self, JWSCommand.self,
             DoctorCommand.self, DatabaseCommand.self, Audit.self, Config.self,
