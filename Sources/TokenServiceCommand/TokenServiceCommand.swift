@@ -26,6 +26,8 @@ public struct TokenServiceCommand: AsyncParsableCommand {
     public static func main() async {
         // A reader that goes away is an error of write, not the end of the program.
         signal(SIGPIPE, SIG_IGN)
+        // Who may not raise a thread's priority would get a line in syslog for each.
+        setenv("LIBDISPATCH_LOG", "NO", 0)
         do {
             var command = try parseAsRoot(Self.reordered(Array(CommandLine.arguments.dropFirst())))
             if var command = command as? any AsyncParsableCommand {

@@ -151,6 +151,19 @@ def shown(installation, *arguments, **options):
     return {each["setting"]: (each["value"], each["from"]) for each in settings}
 
 
+@pytest.mark.parametrize("text", [
+    "issuer: https://a.example\ndatabase: DATABASE\nissuer: https://b.example\n", "database: DATABASE\n  x: [\n",
+    "database: [DATABASE\n", "database: 'DATABASE\n", "database: {url: DATABASE}\n", "DATABASE\n",
+    "\tdatabase: DATABASE\n", "database: DATABASE\nno-such-setting: 1\n", "database: *DATABASE\n", "? [DATABASE]\n: 1\n",
+], ids=range(10))
+def test_what_a_bad_config_file_holds_isn_t_shown(installation, text):
+    text = text.replace("DATABASE", "postgres://token:s3cret@db.example/token")
+    (installation.folder / "settings.yaml").write_text(text)
+    completed = installation.run("serve", "--config", "settings.yaml", check=False)
+    assert completed.returncode == BAD_CONFIGURATION
+    assert "s3cret" not in completed.stderr
+
+
 def test_the_defaults_are_those_of_the_documentation(installation):
     installation.settings = {}
     assert shown(installation) == {

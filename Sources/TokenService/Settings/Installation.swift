@@ -44,7 +44,8 @@ public struct Installation: Sendable {
             }
         }
         let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
-        if let mode, mode & 0o077 != 0 {
+        // A group may be how it comes to the service, as Kubernetes' fsGroup is.
+        if let mode, mode & 0o027 != 0 {
             logger.warning("the master secret can be read by others: chmod 600 it", metadata: ["file": "\(path)"])
         }
         return try MasterSecret(file: path)

@@ -93,8 +93,10 @@ public struct SettingValues: Sendable {
             snapshot = try YAMLSnapshot(data: text.span.bytes, providerName: file, parsingOptions: .default)
         } catch let error as ServiceError {
             throw error
+        } catch let error as YamlError {
+            throw unreadable(problem(error))
         } catch {
-            throw unreadable("\(error)")
+            throw unreadable("it isn't YAML that this program knows")
         }
         if let unknown = keys.first(where: { !known.contains($0) }) {
             throw ServiceError(
@@ -102,6 +104,17 @@ public struct SettingValues: Sendable {
                 "the config file \(file) has the unknown setting \(unknown); config show lists those there are")
         }
         return snapshot
+    }
+
+    /// What is wrong with a file. Yams itself would show the lines around it, with their values, which may be secret.
+    private static func problem(_ error: YamlError) -> String {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            "line \(mark.line): \(problem)"
+        case .duplicatedKeysInMapping(let names, _): "\(names.joined(separator: ", ")): there more than once"
+        default: "it isn't YAML"
+        }
     }
 
     private static func text(of name: String, in snapshot: any ConfigSnapshot, origin: String) throws -> String? {
