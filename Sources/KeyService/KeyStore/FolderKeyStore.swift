@@ -81,13 +81,7 @@ public final class FolderKeyStore: KeyStore {
     public func version() async throws -> KeyStoreVersion {
         try await onQueue { store in
             KeyStoreVersion(
-                parts: try store.fileNames().map { name in
-                    var status = stat()
-                    guard stat(store.file(name), &status) == 0 else { return name }
-                    // A file that was replaced has another inode, or at least another time.
-                    return
-                        "\(name) \(status.st_ino) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec) \(status.st_size)"
-                })
+                parts: try store.fileNames().map { "\($0) \(FileStamp(path: store.file($0)).text)" })
         }
     }
 

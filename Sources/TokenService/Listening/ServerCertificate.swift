@@ -1,5 +1,6 @@
 internal import Foundation
 internal import JOSE
+internal import KeyService
 internal import NIOCore
 internal import NIOSSL
 
@@ -143,25 +144,5 @@ public final class ServerCertificate: Sendable {
 
     private static func stamps(_ paths: Paths) -> [FileStamp] {
         [FileStamp(path: paths.certificate), FileStamp(path: paths.key)]
-    }
-}
-
-/// What changes when a file is written, or another one takes its place, also behind a symbolic link.
-private struct FileStamp: Equatable {
-    private var inode: UInt64 = 0
-    private var size: Int64 = 0
-    private var seconds: Int64 = 0
-    private var nanoseconds: Int64 = 0
-
-    init(path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return }
-        inode = UInt64(status.st_ino)
-        size = Int64(status.st_size)
-        #if os(Linux)
-            (seconds, nanoseconds) = (Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec))
-        #else
-            (seconds, nanoseconds) = (Int64(status.st_mtimespec.tv_sec), Int64(status.st_mtimespec.tv_nsec))
-        #endif
     }
 }
