@@ -35,7 +35,6 @@ struct Route: Sendable {
             routes.append(Route(.head, route.path, isProtected: route.isProtected, route.handler))
         }
         let router = Router(context: ServiceRequestContext.self)
-        router.add(middleware: TraceMiddleware())
         router.add(middleware: Answers(paths: Paths(routes), origins: origins, metrics: metrics))
         for route in routes where !route.isProtected {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)
@@ -82,11 +81,18 @@ private struct Paths: Sendable {
     }
 }
 
-/// Turns every error into an answer in OAuth's form, counts it, and lets pages of other origins read what they may.
+/// Turns every error into an answer in OAuth's form, counts and traces it, and lets pages of other origins read what they may.
 private struct Answers: RouterMiddleware {
     let paths: Paths
     let origins: Origins
     let metrics: ServiceMetrics
+    private let tracing = RequestTracing()
+
+    init(paths: Paths, origins: Origins, metrics: ServiceMetrics) {
+        self.paths = paths
+        self.origins = origins
+        self.metrics = metrics
+    }
 
     func handle(
         _ request: Request, context: ServiceRequestContext,
@@ -94,7 +100,9 @@ private struct Answers: RouterMiddleware {
     ) async throws -> Response {
         let began = ContinuousClock.now
         let path = paths.declared(at: request.uri.path)
-        var response = await answer(request, path, context, next)
+        var response = await tracing.answer(request, route: path?.path) {
+            await answer(request, path, context, next)
+        }
         metrics.answered(request.method, route: path?.path, response.status, in: .now - began)
         origins.share(&response, with: request)
         // An error has a body of its own, which HEAD must not get.

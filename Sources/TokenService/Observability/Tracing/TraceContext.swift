@@ -1,4 +1,3 @@
-internal import Instrumentation
 internal import JOSE
 internal import Logging
 
@@ -56,6 +55,9 @@ final class RequestTrace: Sendable {
     private let field: String?
     private let made = Locked<TraceContext?>(nil)
 
+    /// Of the request that is answered.
+    @TaskLocal static var current: RequestTrace?
+
     /// - Parameter field: the request's `traceparent`.
     init(field: String?) { self.field = field }
 
@@ -69,22 +71,10 @@ final class RequestTrace: Sendable {
     }
 }
 
-private enum RequestTraceKey: InstrumentationContextKey {
-    typealias Value = RequestTrace
-}
-
-extension InstrumentationContext {
-    /// The trace of the request that is answered.
-    var requestTrace: RequestTrace? {
-        get { self[RequestTraceKey.self] }
-        set { self[RequestTraceKey.self] = newValue }
-    }
-}
-
 extension Logger.MetadataProvider {
     /// Says in each line which trace it belongs to.
     static let trace = Logger.MetadataProvider {
-        guard let trace = InstrumentationContext.current?.requestTrace else { return [:] }
+        guard let trace = RequestTrace.current else { return [:] }
         return ["trace_id": "\(trace.context.traceID)"]
     }
 }

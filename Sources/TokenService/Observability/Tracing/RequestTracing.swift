@@ -5,7 +5,7 @@ internal import Tracing
 
 /// Takes the trace of a request from its `traceparent`, or begins one, so that log lines name it. Where the program has a
 /// tracer, each request is a span of it; without one, nothing is recorded.
-struct TraceMiddleware: RouterMiddleware {
+struct RequestTracing: Sendable {
     /// `nil` where spans would go nowhere.
     private let tracer: (any Tracer)?
 
@@ -14,29 +14,32 @@ struct TraceMiddleware: RouterMiddleware {
         self.tracer = tracer is NoOpTracer ? nil : tracer
     }
 
-    func handle(
-        _ request: Request, context: ServiceRequestContext,
-        next: (Request, ServiceRequestContext) async throws -> Response
-    ) async throws -> Response {
+    /// Answers a request within its trace.
+    ///
+    /// - Parameter route: the path as it is declared; `nil` where there is none such.
+    func answer(_ request: Request, route: String?, _ body: () async -> Response) async -> Response {
         let trace = RequestTrace(field: request.headers[.traceparent])
-        var traced = InstrumentationContext.current ?? .topLevel
-        traced.requestTrace = trace
-        guard let tracer else {
-            return try await InstrumentationContext.$current.withValue(traced) { try await next(request, context) }
+        return await RequestTrace.$current.withValue(trace) {
+            guard let tracer else { return await body() }
+            return await span(of: request, trace, route, tracer, body)
         }
+    }
+
+    private func span(
+        of request: Request, _ trace: RequestTrace, _ route: String?, _ tracer: any Tracer, _ body: () async -> Response
+    ) async -> Response {
         // What isn't a trace's begins one, of which the log and the tracer have the same name.
         var headers = request.headers
         headers[.traceparent] = trace.context.traceparent
-        tracer.extract(headers, into: &traced, using: FieldExtractor())
-        return try await tracer.withAnySpan(request.method.rawValue, context: traced, ofKind: .server) { span in
-            let response = try await next(request, context)
+        var context = InstrumentationContext.current ?? .topLevel
+        tracer.extract(headers, into: &context, using: FieldExtractor())
+        let name = route.map { "\(request.method.rawValue) \($0)" } ?? request.method.rawValue
+        return await tracer.withAnySpan(name, context: context, ofKind: .server) { span in
+            let response = await body()
             // Neither the query nor any field: clients put secrets into both.
             span.attributes["http.request.method"] = request.method.rawValue
             span.attributes["http.response.status_code"] = response.status.code
-            if let route = context.endpointPath {
-                span.operationName = "\(request.method.rawValue) \(route)"
-                span.attributes["http.route"] = route
-            }
+            if let route { span.attributes["http.route"] = route }
             if response.status.kind == .serverError { span.setStatus(SpanStatus(code: .error)) }
             return response
         }
