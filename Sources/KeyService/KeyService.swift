@@ -84,6 +84,10 @@ public final class KeyService: Sendable {
     /// All keys as they were loaded last.
     public var ring: KeyRing { state.withLock { $0.ring } }
 
+    /// How many things are wrong with the keys now, each of which was logged: keys that can't be read or written, or none
+    /// that can sign.
+    public var problemCount: Int { state.withLock { $0.problems.count + $0.failing.count } }
+
     /// Looks at the store now and then, and makes the keys that are due, until the task is cancelled.
     public func run() async throws {
         while !Task.isCancelled {

@@ -34,8 +34,9 @@ final class FrontDoor: HTTPResponder {
             if hasRoom { state.withLock { $0.requests -= 1 } }
         }
         guard let responder else { return APIError.unavailable("the service is starting").response }
-        // A node that is busy is alive: who restarts it makes it worse.
-        guard hasRoom || request.uri.path == PublishedRoutes.livePath else {
+        // A node that is busy is alive, and tells how busy: who restarts it makes it worse.
+        guard hasRoom || [PublishedRoutes.livePath, MetricsDocument.path].contains(where: request.uri.path.isSpelt) else {
+            metrics.refusedRequest()
             return APIError.unavailable("too many requests at once").response
         }
         return try await responder.respond(to: request, context: context)

@@ -213,6 +213,9 @@ final class StatusLists: Sendable {
         var bytes = 0
     }
 
+    /// When the database last told what was ended.
+    var seenAt: Instant? { state.withLock { $0.seenAt } }
+
     var sizes: Sizes {
         state.withLock { state in
             state.lists.values.reduce(into: Sizes()) { sizes, list in

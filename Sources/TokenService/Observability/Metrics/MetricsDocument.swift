@@ -52,6 +52,8 @@ struct MetricsDocument: Sendable {
         let expiry = await certificate?.expiresAt.seconds
         return keyReadings(gauge) + [
             gauge("token_service_sessions_live", liveSessions.withLock { $0 }),
+            gauge("token_service_key_problems", keys.problemCount),
+            gauge("token_service_status_lists_age_seconds", statusLists.seenAt.map { Int((now() - $0).components.seconds) }),
             gauge("token_service_status_lists", sizes.lists),
             gauge("token_service_status_list_places", sizes.places),
             gauge("token_service_status_list_places_ended", sizes.ended),
@@ -134,6 +136,10 @@ struct MetricsDocument: Sendable {
         "token_service_key_age_seconds": "How long the active key of an algorithm has been signing.",
         "token_service_key_rotation_due_seconds":
             "Seconds until the active key is to be replaced; below zero where it is overdue.",
+        "token_service_key_problems":
+            "What is wrong with the keys now, as the log says: some can't be read or written, or none can sign.",
+        "token_service_status_lists_age_seconds": "Seconds since the database last told what was ended.",
+        "token_service_requests_refused_total": "Requests for which there was no room, and which got 503.",
         "token_service_status_lists": "Status lists that this node publishes.",
         "token_service_status_list_places": "Places in them.",
         "token_service_status_list_places_ended": "Places whose tokens were ended.",

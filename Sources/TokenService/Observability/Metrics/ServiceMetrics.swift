@@ -19,6 +19,8 @@ final class ServiceMetrics: Sendable {
     let passwordQueue: Meter
     private let passwordTime: Timer
     private let passwordsRefused: Counter
+    private let requestsRefused: Counter
+    private let refreshes: [RefreshOutcome: Counter]
 
     private struct RequestKind: Hashable {
         let method: String
@@ -35,7 +37,7 @@ final class ServiceMetrics: Sendable {
     enum DatabaseAccess: String, CaseIterable { case read, write }
 
     /// What became of a refresh token.
-    enum RefreshOutcome: String {
+    enum RefreshOutcome: String, CaseIterable {
         case advanced, repeated, reused, refused
         /// The database had gone back in time.
         case ahead
@@ -56,6 +58,12 @@ final class ServiceMetrics: Sendable {
         passwordQueue = Meter(label: "token_service_password_queue", dimensions: [], factory: factory)
         passwordTime = timer("token_service_password_duration")
         passwordsRefused = Counter(label: "token_service_passwords_refused", dimensions: [], factory: factory)
+        requestsRefused = Counter(label: "token_service_requests_refused", dimensions: [], factory: factory)
+        // There from the start, so that the first one is an increase.
+        refreshes = Dictionary(
+            uniqueKeysWithValues: RefreshOutcome.allCases.map {
+                ($0, Counter(label: "token_service_refreshes", dimensions: [("outcome", $0.rawValue)], factory: factory))
+            })
     }
 
     /// Counts nothing.
@@ -105,10 +113,10 @@ final class ServiceMetrics: Sendable {
         timer.recordNanoseconds(time.nanoseconds)
     }
 
-    func refreshed(_ outcome: RefreshOutcome) {
-        Counter(label: "token_service_refreshes", dimensions: [("outcome", outcome.rawValue)], factory: factory)
-            .increment()
-    }
+    func refreshed(_ outcome: RefreshOutcome) { refreshes[outcome]?.increment() }
+
+    /// A request for which there was no room.
+    func refusedRequest() { requestsRefused.increment() }
 
     /// Something that is in the audit log.
     func recorded(_ event: AuditRecord.Event, _ outcome: AuditRecord.Outcome) {
