@@ -35,7 +35,8 @@ final class FrontDoor: HTTPResponder {
         }
         guard let responder else { return APIError.unavailable("the service is starting").response }
         // A node that is busy is alive, and tells how busy: who restarts it makes it worse.
-        guard hasRoom || [PublishedRoutes.livePath, MetricsDocument.path].contains(where: request.uri.path.isSpelt) else {
+        guard hasRoom || [PublishedRoutes.livePath, MetricsDocument.path].contains(where: request.uri.path.isSpelt)
+        else {
             metrics.refusedRequest()
             return APIError.unavailable("too many requests at once").response
         }

@@ -53,7 +53,9 @@ struct MetricsDocument: Sendable {
         return keyReadings(gauge) + [
             gauge("token_service_sessions_live", liveSessions.withLock { $0 }),
             gauge("token_service_key_problems", keys.problemCount),
-            gauge("token_service_status_lists_age_seconds", statusLists.seenAt.map { Int((now() - $0).components.seconds) }),
+            gauge(
+                "token_service_status_lists_age_seconds",
+                statusLists.seenAt.map { Int((now() - $0).components.seconds) }),
             gauge("token_service_status_lists", sizes.lists),
             gauge("token_service_status_list_places", sizes.places),
             gauge("token_service_status_list_places_ended", sizes.ended),

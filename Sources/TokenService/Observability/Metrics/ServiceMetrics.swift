@@ -62,7 +62,10 @@ final class ServiceMetrics: Sendable {
         // There from the start, so that the first one is an increase.
         refreshes = Dictionary(
             uniqueKeysWithValues: RefreshOutcome.allCases.map {
-                ($0, Counter(label: "token_service_refreshes", dimensions: [("outcome", $0.rawValue)], factory: factory))
+                (
+                    $0,
+                    Counter(label: "token_service_refreshes", dimensions: [("outcome", $0.rawValue)], factory: factory)
+                )
             })
     }
 
