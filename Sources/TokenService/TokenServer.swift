@@ -87,6 +87,7 @@ public struct TokenServer: Sendable {
                 "this is plain HTTP on \(settings.listen.host): only what comes through a proxy with TLS can't be read on the way"
             )
         }
+        let failure = Locked<(any Error)?>(nil)
         let door = FrontDoor(maximumRequests: settings.maximumRequests, metrics: metrics)
         let application = Application(
             responder: door, server: listener,
@@ -100,7 +101,8 @@ public struct TokenServer: Sendable {
                     door.open(to: try await router(listeningAt: url).buildResponder())
                     onListening(url)
                 } catch {
-                    logger.critical("can't serve: \(error)")
+                    failure.withLock { $0 = error }
+                    channel.close(promise: nil)
                 }
             },
             logger: quietLogger)
@@ -108,7 +110,9 @@ public struct TokenServer: Sendable {
             services: [OnEventLoops(service: application), BackgroundWork(server: self)],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: quietLogger)
         configuration.maximumGracefulShutdownDuration = settings.shutdownTimeout
-        try await ServiceGroup(configuration: configuration).run()
+        do { try await ServiceGroup(configuration: configuration).run() } catch {
+            throw failure.withLock { $0 } ?? error
+        }
     }
 
     /// Looks once at what changed in the stores, as ``run(onListening:)`` does every second.
@@ -124,8 +128,6 @@ public struct TokenServer: Sendable {
         try await limiter.removeExpired(at: now())
         try await statusListStore.removeExpired(at: now(), clockLeeway: leeway)
         try await ClientStore(database: database).removeExpired(at: now())
-        let count = try await sessions.liveCount(at: now())
-        liveSessions.withLock { $0 = count }
         // A batch at a time, so that requests get their turn in between; the last one isn't full.
         while try await sessions.removeExpired(at: now(), clockLeeway: leeway) {
             try await Task.sleep(for: .seconds(1))
@@ -133,6 +135,13 @@ public struct TokenServer: Sendable {
         while try await audit.removeRecords(before: now() - settings.auditRetention) {
             try await Task.sleep(for: .seconds(1))
         }
+    }
+
+    /// Counts the sessions that go on, for the metrics.
+    func countSessions() async throws {
+        guard counted != nil else { return }
+        let count = try await SessionStore(database: database, settings: settings).liveCount(at: now())
+        liveSessions.withLock { $0 = count }
     }
 
     /// Watches and rotates the keys, watches the status lists, and sweeps, until the task is cancelled.
@@ -159,7 +168,7 @@ public struct TokenServer: Sendable {
             group.addTask {
                 for await _ in await UnixSignalsSequence(trapping: .sighup) {
                     logger.notice("SIGHUP: reading keys and certificate again")
-                    await failures.watching("can't read what other nodes announced") { try await refresh() }
+                    await failures.watching("can't read keys and status lists again") { try await refresh() }
                     await certificate?.reload()
                 }
             }
@@ -169,6 +178,7 @@ public struct TokenServer: Sendable {
             group.addTask {
                 try await Self.every(Self.sweepInterval) {
                     await failures.watching("can't forget what is over") { try await sweep() }
+                    await failures.watching("can't count the sessions") { try await countSessions() }
                 }
             }
             try await group.next()

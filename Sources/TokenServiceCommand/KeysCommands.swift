@@ -38,6 +38,15 @@ struct KeyOptions: ParsableArguments {
         }
     }
 
+    /// Refuses where there is no key and the database knows of some: they are missing rather than still to be made.
+    func refuseToBegin() async throws {
+        let installation = try shared.installation().installation
+        guard installation.hasEmptyKeyFolder, let database = try? await installation.database(creating: false) else {
+            return
+        }
+        try await installation.refuseToBegin(over: database)
+    }
+
     /// - Parameter creating: whether the command may be the first of a service, and make its master secret and key folder.
     func administration(creating: Bool = false) async throws -> (
         administration: KeyAdministration, schedule: KeySchedule
@@ -104,6 +113,8 @@ struct KeysRotate: AsyncParsableCommand {
                 throw ServiceError(.usage, "--algorithm \(name): \(error)")
             }
         }
+        // Who wants new keys in place of lost ones says --immediately; a timer doesn't.
+        if !immediately { try await options.refuseToBegin() }
         let (administration, schedule) = try await options.administration(creating: !dryRun)
         let outcome = try await administration.rotate(algorithm, immediately: immediately, dryRun: dryRun)
         if !dryRun { try await options.audit(.keyRotated, outcome.newKeys.map(\.keyID), creating: true) }

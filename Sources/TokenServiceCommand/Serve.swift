@@ -18,13 +18,19 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Settings") var settings: ServeOptions
 
     func run() async throws {
+        Self.handleEarlySignals()
         let (settings, installation, logger) = try shared.installation(settings.flags)
         // A certificate that doesn't do is noticed before anything is made or changed.
         let certificate = try ServerCertificate(settings)
         // Where there is no key, nothing is made in place of what is only missing; else, a secret that doesn't fit is noticed
         // before anything is made or changed.
         let early = installation.hasEmptyKeyFolder ? try await installation.database(creating: true) : nil
-        if let early { try await installation.refuseToBegin(over: early) }
+        if let early {
+            do { try await installation.refuseToBegin(over: early) } catch {
+                // Another node may have made them just now.
+                if installation.hasEmptyKeyFolder { throw error }
+            }
+        }
         let secret = try installation.masterSecret(creating: true)
         let folder = settings.keyFolder == nil ? nil : try await installation.keyStore(secret: secret, creating: true)
         let database = if let early { early } else { try await installation.database(creating: true) }
@@ -47,6 +53,15 @@ struct Serve: AsyncParsableCommand {
                     + "Choose another one with --listen HOST:PORT (\(error))")
         }
         try database.close()
+    }
+}
+
+extension Serve {
+    /// Until the server runs and sees to them itself: SIGHUP must not end it, there being nothing to read again, and the
+    /// others have to, as the first process of a container, too. A start that ends half-way is finished by the next.
+    private static func handleEarlySignals() {
+        signal(SIGHUP, SIG_IGN)
+        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
     }
 }
 

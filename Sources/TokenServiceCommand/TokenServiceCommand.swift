@@ -61,6 +61,8 @@ public struct TokenServiceCommand: AsyncParsableCommand {
         guard !arguments.contains("--"),
             let index = arguments.firstIndex(where: {
                 $0.wholeMatch(of: /-[A-Za-z0-9_-]{21}([A-Za-z0-9_-]{21})?/) != nil
+                    // An option may be as long: --password-concurrency.
+                    && $0.wholeMatch(of: /--[a-z-]+/) == nil
             }),
             index > 0, !arguments[index - 1].hasPrefix("--")
         else { return arguments }

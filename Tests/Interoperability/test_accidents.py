@@ -183,6 +183,8 @@ def test_a_start_without_the_keys_of_before_is_refused_and_makes_nothing(es256_s
         assert installation.serve("--keys", "away").published_kids() == {key["kid"]}
         return
     # The way on.
+    # What a timer does makes no keys in their place.
+    assert "keys rotate --immediately" in installation.refused(BAD_CONFIGURATION, "keys", "rotate")
     (made,) = installation.json("keys", "rotate", "--immediately")
     server = installation.serve()
     installation.add_user("anna")

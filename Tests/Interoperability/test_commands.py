@@ -234,6 +234,10 @@ def test_plain_http_on_another_address_has_to_be_allowed(installation):
         server.kill()
 
 
+def test_an_option_as_long_as_an_id_is_still_an_option(installation):
+    assert installation.serve("--password-concurrency", "1").stop() == 0
+
+
 @pytest.mark.parametrize("address", ["localhost:0", "[::1]:0"])
 def test_other_names_of_this_machine_are_listened_on(installation, address):
     if address.startswith("["):

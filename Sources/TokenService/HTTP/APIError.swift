@@ -64,8 +64,7 @@ struct APIError: Error {
         status: .contentTooLarge, code: "invalid_request", description: "the body is over 64 KiB")
 
     static let timeout = APIError(
-        status: .requestTimeout, code: "invalid_request", description: "the request didn't arrive within 15 s",
-        headers: [.connection: "close"])
+        status: .requestTimeout, code: "invalid_request", description: "the request didn't arrive within 15 s")
 
     static func unsupportedType(_ accepted: String) -> APIError {
         APIError(status: .unsupportedMediaType, code: "invalid_request", description: "send \(accepted)")

@@ -27,6 +27,7 @@ struct PublishedRoutes: Sendable {
     }
 
     static let livePath = "/health/live"
+    static let readyPath = "/health/ready"
 
     var routes: [Route] {
         [
@@ -35,7 +36,7 @@ struct PublishedRoutes: Sendable {
             Route(.get, "/.well-known/openid-configuration", metadata),
             Route(.get, "/status-lists/{id}", statusList),
             Route(.get, Self.livePath) { _, _ in .json(["status": "live"]) },
-            Route(.get, "/health/ready", ready),
+            Route(.get, Self.readyPath, ready),
         ]
     }
 

@@ -63,8 +63,6 @@ struct RequestBody {
             // What isn't a number here is one that doesn't fit: the parser has seen to the rest.
             guard let length = Int(length), length <= maximumSize else { throw APIError.contentTooLarge }
             if length == 0 { return [] }
-        } else if request.headers[.transferEncoding] == nil {
-            return []
         }
         do {
             return Array(buffer: try await request.body.collect(upTo: maximumSize))

@@ -22,6 +22,9 @@ final class FrontDoor: HTTPResponder {
     /// Lets requests through to a responder.
     func open(to responder: RouterResponder<ServiceRequestContext>) { state.withLock { $0.responder = responder } }
 
+    /// What is answered however busy the node is: who restarts it, or sends all elsewhere, makes it worse.
+    private static let alwaysAnswered = [PublishedRoutes.livePath, PublishedRoutes.readyPath, MetricsDocument.path]
+
     func respond(to request: Request, context: ServiceRequestContext) async throws -> Response {
         let (responder, hasRoom) = state.withLock { state in
             let hasRoom = state.requests < maximumRequests
@@ -33,13 +36,16 @@ final class FrontDoor: HTTPResponder {
             metrics.activeRequests.decrement()
             if hasRoom { state.withLock { $0.requests -= 1 } }
         }
-        guard let responder else { return APIError.unavailable("the service is starting").response }
-        // A node that is busy is alive, and tells how busy: who restarts it makes it worse.
-        guard hasRoom || [PublishedRoutes.livePath, MetricsDocument.path].contains(where: request.uri.path.isSpelt)
-        else {
+        guard let responder else { return turnedAway(request, "the service is starting") }
+        guard hasRoom || Self.alwaysAnswered.contains(where: request.uri.path.isSpelt) else {
             metrics.refusedRequest()
-            return APIError.unavailable("too many requests at once").response
+            return turnedAway(request, "too many requests at once")
         }
         return try await responder.respond(to: request, context: context)
+    }
+
+    private func turnedAway(_ request: Request, _ reason: String) -> Response {
+        let response = APIError.unavailable(reason).response
+        return request.method == .head ? response.createHeadResponse() : response
     }
 }

@@ -19,8 +19,10 @@ final class GracefulClose: ChannelDuplexHandler, RemovableChannelHandler {
     private var timer: Scheduled<Void>?
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        // Not handed on: what comes behind would close at once.
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
+        // Not handed on: what comes behind would close at once. A stream ends by itself, and may not say so (RFC 9113
+        // section 8.2.2).
+        guard context.channel.http2Connection == nil else { return }
         isStopping = true
         if requestsInProgress == 0 { closeSoon(context) }
     }
@@ -45,7 +47,8 @@ final class GracefulClose: ChannelDuplexHandler, RemovableChannelHandler {
             head.headerFields[.connection] = "close"
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
-            requestsInProgress -= 1
+            // HTTP's parser may answer what was no request.
+            requestsInProgress = max(0, requestsInProgress - 1)
             guard isStopping, requestsInProgress == 0 else { return context.write(data, promise: promise) }
             guard hasToldSo else {
                 context.write(data, promise: promise)

@@ -1,23 +1,23 @@
+internal import HTTPTypes
 internal import NIOCore
 internal import NIOHTTPTypes
 
-/// Closes a connection whose request doesn't arrive whole in time, however slowly it drips, and one that is idle for long.
-/// Who reads a body that is late is told first, so that there is an answer.
+/// Closes a connection whose request doesn't arrive whole in time, however slowly it drips, whose answer isn't read, or that
+/// is idle for long. Who reads a body that is late is told first, so that there is an answer.
 final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
 
-    /// How long a head may take, counted from the connection or from the first byte after the answer before.
-    private static let head = TimeAmount.seconds(15)
+    /// How long the first byte may take, counted from the connection, and how long a request may take from its first byte on.
+    private static let request = TimeAmount.seconds(15)
     /// How long a connection may be idle after an answer: longer than common load balancers keep theirs, so that it is they
     /// who close them.
     private static let idle = TimeAmount.seconds(75)
-    /// How long a body may take after that.
-    private static let body = TimeAmount.seconds(15)
-    /// How long the answer to a late body may take.
-    private static let lateAnswer = TimeAmount.seconds(5)
-    /// How long a client may take to read an answer.
-    private static let answer = TimeAmount.seconds(30)
+    /// How long the answer to what was late, or no request at all, may take.
+    private static let lastAnswer = TimeAmount.seconds(5)
+    /// How long a client may read nothing while an answer is kept for it.
+    private static let reading = TimeAmount.seconds(30)
 
     /// What the body of a request ends with that is late.
     struct Passed: Error {}
@@ -32,40 +32,26 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     /// Fires at the deadline or before. Each request moves the deadline thrice, and a timer costs more than looking again.
     private var timer: (at: NIODeadline, scheduled: Scheduled<Void>)?
     private var requestsInProgress = 0
+    /// Whether a body is arriving.
     private var isReading = false
-    /// Whether nothing has come since the answer before.
-    private var isIdle = false
+    /// Whether nothing has come since the connection, or since the answer before.
+    private var isIdle = true
+    /// When the first byte of the request came that is arriving.
+    private var began: NIODeadline?
+    private var isLate = false
+    /// Whether an answer is kept that the client doesn't read.
+    private var isHeldUp = false
     /// The connection that this is a stream of.
     private var connection: (any Channel)?
 
     private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
-        setDeadline(in: time, context) { context.close(promise: nil) }
+        setDeadline(context.eventLoop.now + time, context) { context.close(promise: nil) }
     }
 
-    private func expectNextRequest(_ context: ChannelHandlerContext) {
-        isIdle = true
-        expect(within: Self.idle, context)
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard event is ArrivalNotice.Arrival else { return context.fireUserInboundEventTriggered(event) }
-        guard isIdle else { return }
-        isIdle = false
-        expect(within: Self.head, context)
-    }
-
-    private func expectBody(_ context: ChannelHandlerContext) {
-        setDeadline(in: Self.body, context) {
-            self.expect(within: Self.lateAnswer, context)
-            context.fireErrorCaught(Passed())
-        }
-    }
-
-    private func setDeadline(in time: TimeAmount, _ context: ChannelHandlerContext, _ act: @escaping () -> Void) {
-        let deadline = Deadline(at: context.eventLoop.now + time, act: act)
-        self.deadline = deadline
-        if let timer, timer.at <= deadline.at { return }
-        startTimer(deadline.at, context)
+    private func setDeadline(_ at: NIODeadline, _ context: ChannelHandlerContext, _ act: @escaping () -> Void) {
+        deadline = Deadline(at: at, act: act)
+        if let timer, timer.at <= at { return }
+        startTimer(at, context)
     }
 
     private func startTimer(_ at: NIODeadline, _ context: ChannelHandlerContext) {
@@ -83,10 +69,23 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         deadline.act()
     }
 
+    /// Waits for what comes next, now that no request is arriving.
+    private func expectNext(_ context: ChannelHandlerContext) {
+        if !context.channel.isWritable {
+            // However often something is written meanwhile, the client has the same time.
+            if !isHeldUp { expect(within: Self.reading, context) }
+            isHeldUp = true
+        } else if requestsInProgress == 0 {
+            isIdle = true
+            expect(within: Self.idle, context)
+        } else {
+            deadline = nil
+        }
+    }
+
     func handlerAdded(context: ChannelHandlerContext) {
-        expect(within: Self.head, context)
-        // The connection of an HTTP/2 stream; that of HTTP/1.1 has the listening socket above it, which has nothing.
-        if let parent = context.channel.parent, parent.parent != nil { connection = parent }
+        expect(within: Self.request, context)
+        connection = context.channel.http2Connection
         connection?.pipeline.fireUserInboundEventTriggered(ConnectionDeadline.StreamEvent.began)
     }
 
@@ -96,31 +95,59 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         timer?.scheduled.cancel()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is ArrivalNotice.Arrival else { return context.fireUserInboundEventTriggered(event) }
+        guard isIdle else { return }
+        isIdle = false
+        began = context.eventLoop.now
+        if !isHeldUp { expect(within: Self.request, context) }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { isHeldUp = false }
+        if !isReading { expectNext(context) }
+        context.fireChannelWritabilityChanged()
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head:
-            isIdle = false
             requestsInProgress += 1
-            isReading = true
-            expectBody(context)
+            (isIdle, isReading) = (false, true)
+            setDeadline((began ?? context.eventLoop.now) + Self.request, context) {
+                self.isLate = true
+                self.expect(within: Self.lastAnswer, context)
+                context.fireErrorCaught(Passed())
+            }
+            began = nil
         case .body: break
         case .end:
             isReading = false
-            deadline = nil
             // The answer may have gone out before the body was in.
-            if requestsInProgress == 0 { expectNextRequest(context) }
+            expectNext(context)
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
-        case .head where !isReading: expect(within: Self.answer, context)
+        case .head(var head) where isLate && connection == nil:
+            // What is still to come of the body isn't the next request.
+            head.headerFields[.connection] = "close"
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
+            context.write(data, promise: promise)
+            // HTTP's parser gives up with an answer to what was no request; then there is no other.
+            guard requestsInProgress > 0 else { return expect(within: Self.lastAnswer, context) }
             requestsInProgress -= 1
-            if !isReading { requestsInProgress == 0 ? expectNextRequest(context) : (deadline = nil) }
-        default: break
+            if !isReading { expectNext(context) }
+        default: context.write(data, promise: promise)
         }
-        context.write(data, promise: promise)
     }
+}
+
+extension Channel {
+    /// The connection that this is an HTTP/2 stream of. What is above a connection is the listening socket, which has nothing
+    /// above it.
+    var http2Connection: (any Channel)? { parent.flatMap { $0.parent == nil ? nil : $0 } }
 }

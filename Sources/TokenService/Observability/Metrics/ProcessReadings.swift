@@ -1,4 +1,5 @@
 internal import Foundation
+internal import JOSE
 
 /// The metrics that every Prometheus client gives of its process, where /proc tells them.
 enum ProcessReadings {
@@ -17,10 +18,7 @@ enum ProcessReadings {
                 ("process_cpu_seconds_total", .counter, (fields[11] + fields[12]) / ticks),
                 ("process_start_time_seconds", .gauge, bootTime.map { $0 + fields[19] / ticks }),
                 ("process_resident_memory_bytes", .gauge, fields[21] * Double(sysconf(Int32(_SC_PAGESIZE)))),
-                (
-                    "process_open_fds", .gauge,
-                    (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")).map { Double($0.count) }
-                ), ("process_max_fds", .gauge, Double(limit.rlim_cur)),
+                ("process_open_fds", .gauge, openFiles), ("process_max_fds", .gauge, Double(limit.rlim_cur)),
             ]
             return values.compactMap { name, type, value in
                 value.map {
@@ -32,6 +30,19 @@ enum ProcessReadings {
         #else
             return []
         #endif
+    }
+
+    private static let counted = Locked<(at: ContinuousClock.Instant, files: Double?)?>(nil)
+
+    /// How many files are open. With ten thousand connections that takes milliseconds, and strangers may ask: it is counted
+    /// once in five seconds.
+    private static var openFiles: Double? {
+        counted.withLock { counted in
+            if let counted, counted.at + .seconds(5) > .now { return counted.files }
+            let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")).map { Double($0.count) }
+            counted = (.now, files)
+            return files
+        }
     }
 
     /// When the machine started, in Unix time.

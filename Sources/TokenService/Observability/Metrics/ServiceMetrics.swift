@@ -76,9 +76,7 @@ final class ServiceMetrics: Sendable {
     ///
     /// - Parameter route: the path as it is declared; `nil` where there is none such.
     func answered(_ method: HTTPRequest.Method, route: String?, _ status: HTTPResponse.Status, in time: Duration) {
-        let isKnown = [.get, .head, .post, .put, .delete, .options, .patch].contains(method)
-        let kind = RequestKind(
-            method: isKnown ? method.rawValue : "_OTHER", route: route ?? "none", status: status.code)
+        let kind = RequestKind(method: method.label, route: route ?? "none", status: status.code)
         let timer = requests.withLock { requests in
             if let timer = requests[kind] { return timer }
             let timer = Timer(
@@ -158,6 +156,13 @@ enum TokenGrant: String, Sendable {
     case refreshToken = "refresh_token"
     case clientCredentials = "client_credentials"
     case tokenExchange = "token-exchange"
+}
+
+extension HTTPRequest.Method {
+    /// What it is called where few names are wanted: those that nobody declares are one.
+    var label: String {
+        [.get, .head, .post, .put, .delete, .options, .patch].contains(self) ? rawValue : "_OTHER"
+    }
 }
 
 extension Duration {

@@ -33,11 +33,11 @@ struct RequestTracing: Sendable {
         headers[.traceparent] = trace.context.traceparent
         var context = InstrumentationContext.current ?? .topLevel
         tracer.extract(headers, into: &context, using: FieldExtractor())
-        let name = route.map { "\(request.method.rawValue) \($0)" } ?? request.method.rawValue
+        let name = route.map { "\(request.method.label) \($0)" } ?? request.method.label
         return await tracer.withAnySpan(name, context: context, ofKind: .server) { span in
             let response = await body()
             // Neither the query nor any field: clients put secrets into both.
-            span.attributes["http.request.method"] = request.method.rawValue
+            span.attributes["http.request.method"] = request.method.label
             span.attributes["http.response.status_code"] = response.status.code
             if let route { span.attributes["http.route"] = route }
             if response.status.kind == .serverError { span.setStatus(SpanStatus(code: .error)) }
