@@ -114,7 +114,7 @@ struct KeysRotate: AsyncParsableCommand {
             }
         }
         // Who wants new keys in place of lost ones says --immediately; a timer doesn't.
-        if !immediately { try await options.refuseToBegin() }
+        if !immediately, !dryRun { try await options.refuseToBegin() }
         let (administration, schedule) = try await options.administration(creating: !dryRun)
         let outcome = try await administration.rotate(algorithm, immediately: immediately, dryRun: dryRun)
         if !dryRun { try await options.audit(.keyRotated, outcome.newKeys.map(\.keyID), creating: true) }
