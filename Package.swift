@@ -53,6 +53,7 @@ let package = Package(
             name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .systemLibrary(
             name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"]), .brew(["libxcrypt"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // Floor 1: keys and signatures.
@@ -116,7 +117,7 @@ let package = Package(
         .target(
             name: "TokenServiceCommand",
             dependencies: [
-                "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenService", "TokenVerifier",
+                "CMalloc", "JOSE", "KeyService", "Storage", "TokenAttacks", "TokenService", "TokenVerifier",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),

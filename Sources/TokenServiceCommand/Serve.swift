@@ -1,4 +1,5 @@
 import ArgumentParser
+import CMalloc
 import Foundation
 import JOSE
 import KeyService
@@ -19,6 +20,9 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         Self.handleEarlySignals()
+        // SQLite's caches are filled by whichever thread it is, and with an arena for each of them (up to eight a core) memory
+        // grows for hours. One a core does as well.
+        CMalloc_limit_arenas(CInt(clamping: max(2, ProcessInfo.processInfo.activeProcessorCount)))
         let (settings, installation, logger) = try shared.installation(settings.flags)
         // A certificate that doesn't do is noticed before anything is made or changed.
         let certificate = try ServerCertificate(settings)
