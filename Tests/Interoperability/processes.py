@@ -1,4 +1,4 @@
-"""What processes cost, as Linux counts it: CPU time and memory, and what the machine's processors did meanwhile."""
+"""What processes cost, as Linux counts it: CPU time, memory and files, and what the machine's processors did meanwhile."""
 
 import collections
 import contextlib
@@ -37,6 +37,17 @@ def resident(pid):
     """The resident memory of a process, in MiB."""
     line = next(line for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
+
+
+def threads(pid):
+    """How many threads a process has."""
+    line = next(line for line in open(f"/proc/{pid}/status") if line.startswith("Threads"))
+    return int(line.split()[1])
+
+
+def open_files(pid):
+    """How many files, sockets among them, a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 class Processors:
