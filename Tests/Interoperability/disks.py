@@ -25,15 +25,14 @@ def enter_own_namespace():
 class Disk:
     """A tmpfs in a folder."""
 
-    #: What fills it up.
-    FILLER = "filler"
-
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        #: What fills it up.
+        self.filler = self.folder / "filler"
 
     def fill(self):
         """Leaves not a byte; again and again, for what others gave back."""
-        with open(self.folder / self.FILLER, "ab", buffering=0) as file:
+        with open(self.filler, "ab", buffering=0) as file:
             for size in [65_536, 4_096, 1]:
                 try:
                     while True:
@@ -43,7 +42,7 @@ class Disk:
                         raise
 
     def free(self):
-        (self.folder / self.FILLER).unlink()
+        self.filler.unlink()
 
     def read_only(self, whether):
         subprocess.run(

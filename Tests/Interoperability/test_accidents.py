@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import time
 
+import disks
 import pytest
 import tokens
 from service import BAD_CONFIGURATION, FAILED, UNAVAILABLE, answered, assert_error, eventually
@@ -14,37 +15,18 @@ from service import BAD_CONFIGURATION, FAILED, UNAVAILABLE, answered, assert_err
 SERVE = ["serve", "--listen", "127.0.0.1:0"]
 
 
-class Disk:
-    """A disk of 2 MiB."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.filling = folder / "filling"
-        folder.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True).returncode:
-            pytest.skip("only who may mount can make a small disk")
-
-    def fill(self):
-        with contextlib.suppress(OSError), open(self.filling, "wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
-
-    def make_room(self):
-        self.filling.unlink()
-
-    def remount(self, *options):
-        subprocess.run(["mount", "-o", ",".join(("remount", *options)), self.folder], check=True)
-
-    def remove(self):
-        subprocess.run(["umount", "-l", self.folder], check=True)
-
-
 @pytest.fixture
 def disk(installation):
-    disk = Disk(installation.folder / "disk")
-    yield disk
-    installation.close()
-    disk.remove()
+    """A disk of 2 MiB."""
+    folder = installation.folder / "disk"
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(disks.disk(2, folder))
+        except subprocess.CalledProcessError:
+            pytest.skip("only who may mount can make a small disk")
+        yield made
+        installation.close()
 
 
 # MARK: Disks
@@ -57,7 +39,7 @@ def test_a_start_on_a_full_disk_is_one_line_and_is_finished_when_there_is_room(i
     disk.fill()
     line = installation.refused(UNAVAILABLE if setting == "database" else FAILED, *SERVE)
     assert "disk/" in line and ("no space is left" if setting == "database" else "make room") in line
-    disk.make_room()
+    disk.free()
     installation.add_user("anna")
     server = installation.serve()
     answered(server.get("/auth/me", token=server.log_in("anna")["access_token"]))
@@ -68,10 +50,10 @@ def test_a_start_on_a_full_disk_is_one_line_and_is_finished_when_there_is_room(i
 def test_a_disk_that_fills_while_the_database_is_made_is_told(installation, disk, free):
     installation.settings["database"] = "sqlite:disk/db.sqlite"
     disk.fill()
-    os.truncate(disk.filling, disk.filling.stat().st_size - free * 1024)
+    os.truncate(disk.filler, disk.filler.stat().st_size - free * 1024)
     line = installation.refused(UNAVAILABLE, *SERVE)
     assert "disk is full" in line or "disk full" in line
-    disk.make_room()
+    disk.free()
     installation.serve()
 
 
@@ -89,7 +71,7 @@ def test_while_the_keys_disk_is_full_the_log_says_so_once_and_tokens_get_shorter
         eventually(lambda: server.log_in("anna")["expires_in"] < 56, every=0.5)
         assert len(errors()) == round and "make room" in errors()[-1]
         assert server.get("/health/ready").status_code == 200
-        disk.make_room()
+        disk.free()
         eventually(lambda: server.log_in("anna")["expires_in"] == 60, within=5)
     assert len([line for line in server.log.splitlines() if '"error"' in line]) == 2
 
@@ -114,7 +96,7 @@ def test_while_the_database_s_disk_is_full_log_ins_are_503_and_nothing_answered_
     answered(server.get("/auth/me", token=pair["access_token"]))
     for path in ["/health/ready", "/.well-known/jwks.json"]:
         assert server.get(path).status_code == 200
-    disk.make_room()
+    disk.free()
     eventually(lambda: not is_refused(), within=2)
     server.refresh(pair["refresh_token"])
 
@@ -122,13 +104,13 @@ def test_while_the_database_s_disk_is_full_log_ins_are_503_and_nothing_answered_
 def test_a_key_folder_that_can_t_be_written_is_one_line(installation, disk):
     installation.settings["keys"] = "disk/keys"
     (disk.folder / "keys").mkdir(mode=0o700)
-    disk.remount("ro")
+    disk.read_only(True)
     for command in [SERVE, ["keys", "rotate"]]:
         line = installation.refused(FAILED, *command)
         assert "disk/keys" in line and "can be written" in line
-    disk.remount("rw")
+    disk.read_only(False)
     installation.serve().kill()
-    disk.remount("ro")
+    disk.read_only(True)
     assert "disk/keys" in installation.refused(FAILED, *SERVE)
     assert len(installation.listed_keys()) == 2
 
