@@ -1,5 +1,5 @@
 public import JOSE
-public import Logging
+internal import Logging
 public import Storage
 
 /// Something that somebody did, or was refused.
