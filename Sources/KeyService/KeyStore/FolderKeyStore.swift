@@ -13,7 +13,10 @@ public final class FolderKeyStore: KeyStore {
 
     /// Opens the folder; the first change closes it to others.
     ///
-    /// - Parameter creating: whether to make it where it isn't there yet.
+    /// - Parameters:
+    ///   - path: of the folder.
+    ///   - secret: what the private keys are encrypted under.
+    ///   - creating: whether to make it where it isn't there yet.
     /// - Throws: ``KeyServiceError`` `storage`, `badSettings` where it isn't there.
     public init(path: String, secret: MasterSecret, creating: Bool = true) throws {
         self.path = path

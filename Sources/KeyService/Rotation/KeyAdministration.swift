@@ -79,7 +79,7 @@ public struct KeyAdministration: Sendable {
         }
     }
 
-    /// See ``KeyPlanner/revocation(of:reason:_:at:)``.
+    /// See ``KeyPlanner/revocation(of:reason:revokedAt:_:at:)``.
     public func revoke(_ keyID: KeyID, reason: String) async throws -> Outcome {
         try await perform { [planner] in try planner.revocation(of: keyID, reason: reason, $0, at: $1) }
     }

@@ -210,7 +210,12 @@ public struct KeyPlanner: Sendable {
     /// Takes a key out of the JWKS. If it was signing, or was the only one to come for its algorithm, its replacement
     /// comes first.
     ///
-    /// - Parameter revokedAt: when it was, if that is another instant.
+    /// - Parameters:
+    ///   - keyID: of the key.
+    ///   - reason: why, in words, for its record.
+    ///   - revokedAt: when it was, if that is another instant.
+    ///   - contents: what is stored.
+    ///   - now: the instant.
     /// - Throws: ``KeyServiceError`` `refused` for a key that isn't there.
     public func revocation(
         of keyID: KeyID, reason: String, revokedAt: Instant? = nil, _ contents: KeyStoreContents, at now: Instant
