@@ -1,6 +1,7 @@
 -- A mixture of all that is asked of a service, by chance. The arguments are a file, the client's name and secret in
 -- base64, the path of a status list, how long a connection waits between an answer and its next request (milliseconds),
--- how many users there are, and their password. Each line of the file is an access token whose session goes on.
+-- how many users there are, and their password. Each line of the file is an access token whose session goes on; it is
+-- read again every few seconds.
 --
 -- A session is logged in, refreshed as often as it comes to it, and logged out; about so many are alive at once:
 local ALIVE = 300
@@ -10,6 +11,7 @@ require "wrk_report"
 local sessions, first, last = {}, 1, 0
 local me, credentials, jwks, list = {}, nil, nil, nil
 local tag, users, password, pause = nil, 1, "", 0
+local file, read_at = nil, 0
 local json = {["Content-Type"] = "application/json"}
 
 local function append(token)
@@ -37,11 +39,16 @@ local function with_session(path)
     return token and post(path, '{"refresh_token":"' .. token .. '"}') or log_in()
 end
 
-function init(arguments)
-    pause, users, password = tonumber(arguments[4]), tonumber(arguments[5]), arguments[6]
-    for token in io.lines(arguments[1]) do
+local function read_tokens()
+    me, read_at = {}, os.time()
+    for token in io.lines(file) do
         me[#me + 1] = wrk.format("GET", "/auth/me", {["Authorization"] = "Bearer " .. token})
     end
+end
+
+function init(arguments)
+    file, pause, users, password = arguments[1], tonumber(arguments[4]), tonumber(arguments[5]), arguments[6]
+    read_tokens()
     credentials = wrk.format(
         "POST", "/oauth2/token",
         {["Authorization"] = "Basic " .. arguments[2], ["Content-Type"] = "application/x-www-form-urlencoded"},
@@ -58,6 +65,7 @@ function request()
     if chance <= 53 then return credentials end
     if chance <= 65 then return jwks end
     if chance <= 80 and tag then return wrk.format("GET", "/.well-known/jwks.json", {["If-None-Match"] = tag}) end
+    if os.time() > read_at + 5 then read_tokens() end
     if chance <= 95 then return me[math.random(#me)] end
     return list
 end

@@ -28,6 +28,9 @@ USERS = 50
 CONNECTIONS = 32
 #: Sessions whose access tokens wrk shows at /auth/me.
 READERS = 20
+#: How long an access token lives, and when the readers get others, in seconds. An ended session is remembered as long
+#: as its tokens live, in memory, too: that has to come to rest within the first half.
+LIFETIME, RENEWAL = 60, 20
 #: How often it is looked at the process and, every so many looks, at /metrics.
 EVERY, EVERY_METRICS = 2, 15
 #: How long the maximum is looked for, in seconds.
@@ -66,6 +69,41 @@ class Watch:
         self.thread.join()
 
 
+class Readers:
+    """Sessions that go on, and whose access tokens are in a file, renewed in a thread before they expire."""
+
+    def __init__(self, server, file):
+        self.server, self.file = server, file
+        self.pairs = [server.post("/auth/log-in", {
+            "username": f"user-{number}", "password": service.PASSWORD}, verify=False).json()
+            for number in range(READERS)]
+        self.failures = []
+        self._write()
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _write(self):
+        another = self.file.with_suffix(".new")
+        another.write_text("".join(each["access_token"] + "\n" for each in self.pairs))
+        another.replace(self.file)
+
+    def _run(self):
+        while not self.is_over.wait(RENEWAL):
+            try:
+                self.pairs = [
+                    service.answered(self.server.post(
+                        "/auth/refresh", {"refresh_token": each["refresh_token"]}, verify=False))
+                    for each in self.pairs]
+                self._write()
+            except Exception as error:  # told at the end
+                self.failures.append(error)
+
+    def stop(self):
+        self.is_over.set()
+        self.thread.join()
+
+
 def slope(samples):
     """By how many MiB memory grows in an hour, by least squares."""
     line = statistics.linear_regression([each.at for each in samples], [each.resident for each in samples])
@@ -97,14 +135,14 @@ class Soak(Trial):
         super().__init__()
         self.installation, self.options = installation, options
         self.certificate = Certificate("before")
-        installation.settings |= self.certificate.write(installation.folder) | {"access-token-lifetime": "1h"}
+        installation.settings |= self.certificate.write(installation.folder) | {
+            "access-token-lifetime": f"{LIFETIME}s"}
         self.server = installation.serve()
         for number in range(USERS):
             installation.add_user(f"user-{number}")
         self.client = oauth.Client(installation, "machine", "--scope", "read")
-        readers = [self._log_in(f"user-{number}") for number in range(READERS)]
-        (installation.folder / "readers").write_text("".join(each + "\n" for each in readers))
-        self.list_path = status_lists.reference(readers[0])[0].removeprefix(self.server.url)
+        self.list_path = status_lists.reference(self._log_in("user-0"))[0].removeprefix(self.server.url)
+        self.readers = Readers(self.server, installation.folder / "readers")
 
     def _log_in(self, name):
         with contextlib.closing(Visitor(self.server, name, service.PASSWORD)) as visitor:
@@ -116,8 +154,7 @@ class Soak(Trial):
     def drive(self, seconds, pause):
         """wrk at work with everything, each connection waiting for so many milliseconds before a request."""
         basic = base64.b64encode(f"{self.client.id}:{self.client.secret}".encode()).decode()
-        arguments = ["readers", basic, self.list_path, str(pause), str(USERS), service.PASSWORD]
-        arguments[0] = str(self.installation.folder / "readers")
+        arguments = [str(self.readers.file), basic, self.list_path, str(pause), str(USERS), service.PASSWORD]
         return wrk.Run(
             self.server.url, script="mixed.lua", arguments=arguments, connections=CONNECTIONS, seconds=int(seconds))
 
@@ -205,9 +242,9 @@ class Soak(Trial):
         for name in ["files", "threads"]:
             values = [getattr(each, name) for each in samples]
             print(f"open {name}: {min(values)} to {max(values)}, {values[0]} at first, {values[-1]} at last")
-        live = watch.largest.get("token_service_sessions_live")
-        if live is not None:
-            print(f"sessions alive: {live:,.0f} at the most")
+        live, ended = [
+            watch.largest.get(f"token_service_{name}", 0) for name in ["sessions_live", "status_list_places_ended"]]
+        print(f"sessions alive: {live:,.0f} at the most; ended, with tokens that may live: {ended:,.0f} at the most")
         self.promise("every look at the process and /metrics", watch.failures)
         self.promise(
             f"memory grows by {self.options.bound:g} MiB an hour at the most, in the second half",
@@ -220,6 +257,8 @@ class Soak(Trial):
 
     def leave(self):
         """SIGTERM under load."""
+        self.readers.stop()
+        self.promise("the readers' sessions went on", self.readers.failures)
         leaving = [
             Visitor(self.server, f"user-{number}", service.PASSWORD) for number in range(LEAVING)]
         visitors = Visitors(leaving)
