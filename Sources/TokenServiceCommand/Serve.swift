@@ -20,8 +20,8 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         Self.handleEarlySignals()
-        // SQLite's caches are filled by whichever thread it is, and with an arena for each of them (up to eight a core) memory
-        // grows for hours. One a core does as well.
+        // SQLite's caches are filled by whichever thread it is, and with an arena for each of them (up to eight a core)
+        // log-ins alone took half as much memory again. One a core does as well.
         CMalloc_limit_arenas(CInt(clamping: max(2, ProcessInfo.processInfo.activeProcessorCount)))
         let (settings, installation, logger) = try shared.installation(settings.flags)
         // A certificate that doesn't do is noticed before anything is made or changed.
