@@ -30,12 +30,12 @@ public final class PrometheusMetrics: MetricsFactory {
         if !name.hasSuffix(suffix) { name += suffix }
         let key = dimensions.map { [$0.0, $0.1] }
         return families.withLock { families in
-            let made = families[name]?.series[key] ?? make()
-            guard let series = made as? Made, families[name].map({ $0.type == type }) ?? true,
-                families[name].map({ $0.series.count < Self.maximumSeries }) ?? true
-                    || families[name]?.series[key] != nil
-            else { return make() }
-            families[name, default: Family(type: type)].series[key] = series
+            let family = families[name, default: Family(type: type)]
+            if let known = family.series[key] { return known as? Made ?? make() }
+            let series = make()
+            if family.type == type, family.series.count < Self.maximumSeries {
+                families[name, default: family].series[key] = series
+            }
             return series
         }
     }

@@ -9,8 +9,7 @@ internal import Storage
 final class ServiceMetrics: Sendable {
     private let factory: any MetricsFactory
     private let requests = Locked([RequestKind: Timer]())
-    private let tokens = Locked([TokenKind: Counter]())
-    private let signatures = Locked([Algorithm: Timer]())
+    private let tokens = Locked([TokenKind: (Counter, Timer)]())
     private let transactions: [DatabaseAccess: Timer]
     let activeRequests: Meter
     let activeTransactions: Meter
@@ -94,23 +93,20 @@ final class ServiceMetrics: Sendable {
     /// An access token that was signed.
     func issued(_ algorithm: Algorithm, for grant: TokenGrant, in time: Duration) {
         let kind = TokenKind(algorithm: algorithm, grant: grant)
-        let counter = tokens.withLock { tokens in
-            if let counter = tokens[kind] { return counter }
-            let counter = Counter(
-                label: "token_service_tokens_issued",
-                dimensions: [("algorithm", algorithm.name), ("grant", grant.rawValue)], factory: factory)
-            tokens[kind] = counter
-            return counter
+        let (counter, timer) = tokens.withLock { tokens in
+            if let made = tokens[kind] { return made }
+            let made = (
+                Counter(
+                    label: "token_service_tokens_issued",
+                    dimensions: [("algorithm", algorithm.name), ("grant", grant.rawValue)], factory: factory),
+                Timer(
+                    label: "token_service_signing_duration", dimensions: [("algorithm", algorithm.name)],
+                    preferredDisplayUnit: .seconds, factory: factory)
+            )
+            tokens[kind] = made
+            return made
         }
         counter.increment()
-        let timer = signatures.withLock { signatures in
-            if let timer = signatures[algorithm] { return timer }
-            let timer = Timer(
-                label: "token_service_signing_duration", dimensions: [("algorithm", algorithm.name)],
-                preferredDisplayUnit: .seconds, factory: factory)
-            signatures[algorithm] = timer
-            return timer
-        }
         timer.recordNanoseconds(time.nanoseconds)
     }
 
