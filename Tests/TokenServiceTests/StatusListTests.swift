@@ -227,6 +227,37 @@ struct PublishedStatusListTests {
         try second.verify(with: JWKSet(json: await service.get("/.well-known/jwks.json").body))
     }
 
+    @Test("has every bit of a change by which thousands are set, whichever they are, and of what follows")
+    func many() async throws {
+        let service = try await TestService()
+        let store = StatusListStore(database: service.database, address: service.settings.database)
+        let now = service.clock.now
+        let lists = [
+            try await store.lease(startingList: false, at: now)[0].list,
+            try await store.lease(startingList: true, at: now)[0].list,
+        ]
+        let all = lists.flatMap { list in (0..<1500).map { StatusReference(list: list, index: $0) } }
+        func set(_ references: [StatusReference]) async throws {
+            try await service.database.write { connection in
+                let change = try StatusListStore.nextChange(in: connection)
+                for reference in references {
+                    try StatusListStore.set(
+                        StatusBit(reference: reference, tokensUntil: now + .seconds(600)), change: change,
+                        in: connection)
+                }
+            }
+        }
+        try await set(all)
+        let first = try await store.contents(after: 0, timeline: nil)
+        #expect(first.bits.count == all.count)
+        #expect(Set(first.bits.map(\.reference)) == Set(all))
+        let later = Array(all[1000..<2100])
+        try await set(later)
+        let second = try await store.contents(after: first.change, timeline: first.timeline)
+        #expect(second.bits.count == later.count)
+        #expect(Set(second.bits.map(\.reference)) == Set(later))
+    }
+
     @Test("end once more what the database lost in a fail-over and a node remembers")
     func remembered() async throws {
         let service = try await TestService()

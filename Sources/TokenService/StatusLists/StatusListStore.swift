@@ -176,16 +176,40 @@ struct StatusListStore: Sendable {
                 (try $0.text("id"), Int(try $0.integer("size")))
             }
             let latest = try connection.query("SELECT number FROM status_changes WHERE id = 1")[0].integer("number")
-            let bits =
-                latest == change
-                ? []
-                : try connection.query(
-                    "SELECT list_id, list_index, tokens_until FROM status_bits WHERE change > $1",
-                    // A database that went back in time has other changes under the same numbers.
-                    [.integer(latest < change ? 0 : change)])
             return Contents(
-                lists: Dictionary(uniqueKeysWithValues: lists), bits: try bits.map(StatusBit.init), change: latest,
-                timeline: timeline, isNewHistory: isNewHistory)
+                lists: Dictionary(uniqueKeysWithValues: lists),
+                // A database that went back in time has other changes under the same numbers.
+                bits: latest == change ? [] : try Self.bits(after: latest < change ? 0 : change, in: connection),
+                change: latest, timeline: timeline, isNewHistory: isNewHistory)
+        }
+    }
+
+    /// So many bits are read at once: the rows of a million would take half a gigabyte for an instant, much of which the
+    /// process would keep.
+    private static let pageSize = 1000
+
+    /// The bits that were set after a change.
+    private static func bits(after change: Int64, in connection: any Connection) throws -> [StatusBit] {
+        // What is set within a second is few, as a rule.
+        let few = try connection.query(
+            "SELECT list_id, list_index, tokens_until FROM status_bits WHERE change > $1 LIMIT $2",
+            [.integer(change), .integer(Int64(pageSize))])
+        if few.count < pageSize { return try few.map(StatusBit.init) }
+        var bits: [StatusBit] = []
+        while true {
+            let last = bits.last?.reference
+            // By the index of places; in that of changes they are in no order.
+            let page = try connection.query(
+                """
+                SELECT list_id, list_index, tokens_until FROM status_bits
+                WHERE (list_id, list_index) > ($1, $2) AND +change > $3 ORDER BY list_id, list_index LIMIT $4
+                """,
+                [
+                    .text(last?.list ?? ""), .integer(Int64(last?.index ?? 0)), .integer(change),
+                    .integer(Int64(pageSize)),
+                ])
+            for row in page { bits.append(try StatusBit(row, sharing: bits.last?.reference.list)) }
+            if page.count < pageSize { return bits }
         }
     }
 
@@ -233,8 +257,13 @@ struct StatusListStore: Sendable {
 }
 
 extension StatusBit {
-    init(_ row: Row) throws {
-        reference = StatusReference(list: try row.text("list_id"), index: Int(try row.integer("list_index")))
+    init(_ row: Row) throws { try self.init(row, sharing: nil) }
+
+    /// - Parameter known: a list's id; where it is this one's, the bits have one text between them.
+    fileprivate init(_ row: Row, sharing known: String?) throws {
+        let list = try row.text("list_id")
+        reference = StatusReference(
+            list: known.flatMap { $0 == list ? $0 : nil } ?? list, index: Int(try row.integer("list_index")))
         tokensUntil = Instant(microseconds: try row.integer("tokens_until"))
     }
 }
