@@ -22,7 +22,6 @@ public struct TokenServer: Sendable {
     let audit: AuditLog
     /// `nil` for plain HTTP.
     let certificate: CertificateWatch?
-    private let listener: HTTPServerBuilder
     let metrics: ServiceMetrics
     /// What ``metrics`` are kept in; `nil` where there are none.
     let counted: PrometheusMetrics?
@@ -58,7 +57,6 @@ public struct TokenServer: Sendable {
         maximumConnections = min(settings.maximumConnections, Self.possibleConnections())
         self.logger = logger
         self.certificate = certificate.map { CertificateWatch($0, now: now, logger: logger) }
-        listener = Listener.builder(certificate: certificate)
         let audit = AuditLog(database: database, logger: logger, metrics: metrics)
         self.audit = audit
         keys = try await KeyService(
@@ -90,7 +88,7 @@ public struct TokenServer: Sendable {
         let failure = Locked<(any Error)?>(nil)
         let door = FrontDoor(maximumRequests: settings.maximumRequests, metrics: metrics)
         let application = Application(
-            responder: door, server: listener,
+            responder: door, server: Listener.builder(certificate: certificate?.certificate) { door.isCrowded },
             configuration: ApplicationConfiguration(
                 address: .hostname(settings.listen.host, port: settings.listen.port),
                 availableConnectionsDelegate: ConnectionLimit(maximum: maximumConnections, metrics: metrics)),

@@ -104,7 +104,7 @@ def head_kinds():
     yield Kind("no version, or another one", lambda: b"GET / " + one_of(
         b"\r\n\r\n", b"HTTP/0.9\r\n\r\n", b"HTTP/3.7\r\n\r\n", b"HTTP/1.1x\r\n\r\n", b"HTTP/-1.1\r\n\r\n"), end=True)
     yield Kind("no Host, or two", lambda: one_of(
-        b"GET /auth/me HTTP/1.1\r\n\r\n", request(b"GET /auth/me", b"Host: another")))
+        b"GET /auth/me HTTP/1.1\r\n\r\n", request(b"GET /auth/me", b"Host: another")), status=400)
     yield Kind("NUL or control in a field", lambda: request(
         b"GET /auth/me", one_of(b"X: a\0b", b"X\0: a", b"X: \x01", b"X\x7f: a", b": a", b"X")))
     yield Kind("bytes over 127 in a field", lambda: request(b"GET /auth/me", b"X: \xff\xfe\xc3"))

@@ -10,7 +10,7 @@ import socket
 import time
 
 import pytest
-from certificates import Certificate, address
+from certificates import Certificate, address, context
 from http2 import HTTP2
 from service import PASSWORD, PATIENCE, Installation, eventually
 
@@ -128,28 +128,93 @@ def test_a_client_that_never_says_good_bye_holds_no_stop_up(slow):
 # MARK: Room
 
 
+def status(client, method, path):
+    client.request(method, path)
+    response = client.getresponse()
+    response.read()
+    return response.status
+
+
+def body_that_drips(server):
+    connection = socket.create_connection(address(server), timeout=PATIENCE)
+    connection.sendall(
+        b"POST /auth/log-in HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+    return connection
+
+
 def test_a_head_request_that_finds_no_room_has_no_body(make_installation):
     """Its bytes would stand before the next answer."""
-    server = make_installation(max_requests="1").serve()
-    with socket.create_connection(address(server), timeout=PATIENCE) as slow, \
+    installation = make_installation(
+        max_requests="1", password_memory="64MiB", password_iterations="64", password_concurrency="1")
+    server = installation.serve()
+    installation.add_user("anna")
+    with concurrent.futures.ThreadPoolExecutor() as pool, \
             contextlib.closing(http.client.HTTPConnection(*address(server), timeout=PATIENCE)) as client:
-        slow.sendall(
-            b"POST /auth/log-in HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
-
-        def status(method, path):
-            client.request(method, path)
-            response = client.getresponse()
-            response.read()
-            return response.status
-
-        # It is let in while nobody else asks: one that finds no room is answered at once.
-        slow.settimeout(1)
-        with pytest.raises(TimeoutError):
-            slow.recv(1)
-        eventually(lambda: status("HEAD", "/openapi.json") == 503, every=1)
-        assert status("GET", "/openapi.json") == 503
+        # It takes seconds.
+        log_in = pool.submit(server.post, "/auth/log-in", {"username": "anna", "password": PASSWORD})
+        eventually(lambda: status(client, "HEAD", "/openapi.json") == 503)
+        assert status(client, "GET", "/openapi.json") == 503
         # However busy it is.
-        assert [status("GET", path) for path in ["/health/live", "/health/ready", "/metrics"]] == [200] * 3
+        assert [status(client, "GET", path) for path in ["/health/live", "/health/ready", "/metrics"]] == [200] * 3
+        assert log_in.result().status_code == 200
+
+
+def test_bodies_that_drip_make_room_for_those_who_ask(make_installation):
+    server = make_installation(max_requests="4").serve()
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(
+            contextlib.closing(http.client.HTTPConnection(*address(server), timeout=PATIENCE)))
+        dripping = [stack.enter_context(body_that_drips(server)) for _ in range(2)]
+        for connection in dripping:
+            connection.settimeout(3)
+        # While there is room for others, they have 15 s.
+        with pytest.raises(TimeoutError):
+            dripping[0].recv(1)
+        began = time.monotonic()
+        dripping += [stack.enter_context(body_that_drips(server)) for _ in range(2)]
+        for connection in dripping:
+            connection.settimeout(PATIENCE)
+        answers = [connection.recv(4096) for connection in dripping[:2]]
+        assert time.monotonic() - began < 5
+        assert all(answer.startswith(b"HTTP/1.1 408 ") for answer in answers)
+        eventually(lambda: status(client, "GET", "/openapi.json") == 200)
+
+
+# MARK: Host
+
+
+@pytest.mark.parametrize("head", [
+    b"GET /health/live HTTP/1.1\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nHost: a\r\nhOST: b\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n",
+])
+@pytest.mark.parametrize("is_encrypted", [False, True], ids=["in the clear", "over TLS"])
+def test_a_request_that_does_not_name_one_host_is_refused(shared_server, tls_server, head, is_encrypted):
+    """RFC 9112 section 3.2. What follows on the connection isn't read."""
+    server = tls_server if is_encrypted else shared_server
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection(address(server), timeout=PATIENCE))
+        if is_encrypted:
+            connection = stack.enter_context(context().wrap_socket(connection, server_hostname="localhost"))
+        connection.sendall(head + b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = b""
+        while data := connection.recv(4096):
+            received += data
+    assert received.startswith(b"HTTP/1.1 400 ") and received.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("head", [
+    b"GET /health/live HTTP/1.1\r\nHost:\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nhost: [::1]:8080\r\n\r\n",
+    b"GET /health/live HTTP/1.0\r\n\r\n",
+])
+def test_a_request_that_names_one_host_or_is_older_than_that_is_answered(shared_server, head):
+    """Health checks of load balancers are often of HTTP/1.0."""
+    with socket.create_connection(address(shared_server), timeout=PATIENCE) as connection:
+        connection.sendall(head)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 # MARK: Signals before the server runs

@@ -5,7 +5,7 @@ internal import Logging
 actor CertificateWatch {
     private enum Validity { case long, ending, over }
 
-    private let certificate: ServerCertificate
+    nonisolated let certificate: ServerCertificate
     private let now: @Sendable () -> Instant
     private let logger: Logger
     private var validity = Validity.long

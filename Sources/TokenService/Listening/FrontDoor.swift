@@ -25,6 +25,9 @@ final class FrontDoor: HTTPResponder {
     /// What is answered however busy the node is: who restarts it, or sends all elsewhere, makes it worse.
     private static let alwaysAnswered = [PublishedRoutes.livePath, PublishedRoutes.readyPath, MetricsDocument.path]
 
+    /// Whether most of the room is taken.
+    var isCrowded: Bool { state.withLock { $0.requests * 4 >= maximumRequests * 3 } }
+
     func respond(to request: Request, context: ServiceRequestContext) async throws -> Response {
         let (responder, hasRoom) = state.withLock { state in
             let hasRoom = state.requests < maximumRequests

@@ -7,9 +7,12 @@ internal import NIOSSL
 
 /// How connections are taken: HTTP/1.1, or with a certificate TLS, and HTTP/2 for who asks for it by ALPN.
 enum Listener {
-    static func builder(certificate: ServerCertificate?) -> HTTPServerBuilder {
+    /// - Parameter isCrowded: whether so many requests are under way that none may take its time to arrive.
+    static func builder(
+        certificate: ServerCertificate?, isCrowded: @escaping @Sendable () -> Bool
+    ) -> HTTPServerBuilder {
         let http1 = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestDeadline(), GracefulClose()],
+            additionalChannelHandlers: [HostRule(), RequestDeadline(isCrowded: isCrowded), GracefulClose()],
             httpDecoderConfiguration: .init(
                 maxHeaderFieldSize: maximumHead, maxHeaderListSize: maximumHead, maxHeaderFieldCount: 100))
         return HTTPServerBuilder { responder in

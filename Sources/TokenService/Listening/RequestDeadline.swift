@@ -3,7 +3,8 @@ internal import NIOCore
 internal import NIOHTTPTypes
 
 /// Closes a connection whose request doesn't arrive whole in time, however slowly it drips, whose answer isn't read, or that
-/// is idle for long. Who reads a body that is late is told first, so that there is an answer.
+/// is idle for long. Who reads a body that is late is told first, so that there is an answer. While the service is crowded, a
+/// body that drips doesn't keep the place of a request that is there.
 final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
@@ -11,6 +12,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// How long the first byte may take, counted from the connection, and how long a request may take from its first byte on.
     private static let request = TimeAmount.seconds(15)
+    /// How long a body may drip while the service is crowded, and how often that is looked at.
+    private static let drip = TimeAmount.seconds(1)
     /// How long a connection may be idle after an answer: longer than common load balancers keep theirs, so that it is they
     /// who close them.
     private static let idle = TimeAmount.seconds(75)
@@ -27,6 +30,7 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         let act: () -> Void
     }
 
+    private let isCrowded: @Sendable () -> Bool
     /// What is waited for; `nil` while nothing is.
     private var deadline: Deadline?
     /// Fires at the deadline or before. Each request moves the deadline thrice, and a timer costs more than looking again.
@@ -34,6 +38,10 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private var requestsInProgress = 0
     /// Whether a body is arriving.
     private var isReading = false
+    /// When it has to be there.
+    private var bodyEnd = NIODeadline.distantFuture
+    /// Whether it didn't come with its head.
+    private var isDripping = false
     /// Whether nothing has come since the connection, or since the answer before.
     private var isIdle = true
     /// When the first byte of the request came that is arriving.
@@ -43,6 +51,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private var isHeldUp = false
     /// The connection that this is a stream of.
     private var connection: (any Channel)?
+
+    init(isCrowded: @escaping @Sendable () -> Bool) { self.isCrowded = isCrowded }
 
     private func expect(within time: TimeAmount, _ context: ChannelHandlerContext) {
         setDeadline(context.eventLoop.now + time, context) { context.close(promise: nil) }
@@ -113,12 +123,9 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head:
             requestsInProgress += 1
-            (isIdle, isReading) = (false, true)
-            setDeadline((began ?? context.eventLoop.now) + Self.request, context) {
-                self.isLate = true
-                self.expect(within: Self.lastAnswer, context)
-                context.fireErrorCaught(Passed())
-            }
+            (isIdle, isReading, isDripping) = (false, true, false)
+            bodyEnd = (began ?? context.eventLoop.now) + Self.request
+            setDeadline(bodyEnd, context) { self.bodyIsLate(context) }
             began = nil
         case .body: break
         case .end:
@@ -127,6 +134,27 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
             expectNext(context)
         }
         context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if isReading, !isDripping {
+            isDripping = true
+            watchBody(context)
+        }
+        context.fireChannelReadComplete()
+    }
+
+    private func watchBody(_ context: ChannelHandlerContext) {
+        setDeadline(min(context.eventLoop.now + Self.drip, bodyEnd), context) {
+            let isLate = context.eventLoop.now >= self.bodyEnd || self.isCrowded()
+            isLate ? self.bodyIsLate(context) : self.watchBody(context)
+        }
+    }
+
+    private func bodyIsLate(_ context: ChannelHandlerContext) {
+        isLate = true
+        expect(within: Self.lastAnswer, context)
+        context.fireErrorCaught(Passed())
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

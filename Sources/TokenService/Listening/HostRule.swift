@@ -1,0 +1,58 @@
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOHTTPTypes
+internal import NIOHTTPTypesHTTP1
+
+/// Refuses a request of HTTP/1.1 that doesn't name one host (RFC 9112 section 3.2): a proxy and this service might read two
+/// different ones. The next handlers don't know any more which version a request is of, so that it puts one before them.
+final class HostRule: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
+        // There is no such codec in a stream of HTTP/2, which names its host by other means.
+        if let codec = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
+            do { try pipeline.addHandler(HostCheck(), position: .before(codec)) } catch { context.close(promise: nil) }
+        }
+        pipeline.removeHandler(context: context, promise: nil)
+    }
+}
+
+/// Ends with what names no host, as a head that can't be read does: 400, and the connection closes.
+private final class HostCheck: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+
+    private var hasFailed = false
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .head(let head) = unwrapInboundIn(data), !Self.mayCome(head) {
+            hasFailed = true
+            context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
+        }
+        // What follows isn't to be trusted to be what it looks like.
+        if !hasFailed { context.fireChannelRead(data) }
+    }
+
+    private static func mayCome(_ head: HTTPRequestHead) -> Bool {
+        (head.version.major, head.version.minor) < (1, 1) || namesOneHost(head.headers)
+    }
+
+    private static func namesOneHost(_ headers: HTTPHeaders) -> Bool {
+        var isNamed = false
+        for (name, value) in headers where name.utf8.count == 4 && name.lowercased() == "host" {
+            guard !isNamed, value.utf8.allSatisfy(isOfHost) else { return false }
+            isNamed = true
+        }
+        return isNamed
+    }
+
+    /// Whether a byte may be in a host and its port (RFC 3986 section 3.2).
+    private static func isOfHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: "-._~!$&'()*+,;=%:[]".utf8.contains(byte)
+        }
+    }
+}
