@@ -220,18 +220,45 @@ struct TokenVerifierTests {
         let tokens = try (0..<200).map { try issuer.token(["jti": .string("\($0)")]) }
         for token in tokens + tokens { _ = try await verifier.verify(token).get() }
         let cache = AcceptedTokenCache(capacity: 32)
-        let verified = try await verifier.verify(tokens[0]).get()
-        let keys = try await issuer.keySource().keys()
-        for number in 0..<1000 {
-            let digest = try SHA256.digest(Array("\(number)".utf8))
-            let token = AcceptedToken(
-                signed: KnownHeader(verified.header, signedWith: keys.set.keys[0], of: keys), claims: verified.claims,
-                payload: verified.payload, custom: NoClaims(), status: nil)
-            cache.insert(token, digest)
-        }
-        let held = try (0..<1000).count { cache.token(try SHA256.digest(Array("\($0)".utf8))) != nil }
+        let token = try await Self.accepted(tokens[0], of: issuer)
+        let digests = try (0..<1000).map { try SHA256.digest(Array("\($0)".utf8)) }
+        for digest in digests { cache.insert(token, digest, at: Self.now) }
+        let held = digests.count { cache.token($0, at: Self.now) != nil }
         #expect(held <= 32)
         #expect(held > 0)
+    }
+
+    @Test("forgets tokens that have expired as others come, and none that is in use")
+    func forgets() async throws {
+        let issuer = try FakeIssuer()
+        let cache = AcceptedTokenCache(capacity: 10_000)
+        let token = try await Self.accepted(issuer.token(), of: issuer)
+        func digests(_ round: Int) throws -> [SHA256.Digest] {
+            try (0..<300).map { try SHA256.digest(Array("\(round) \($0)".utf8)) }
+        }
+        let used = try SHA256.digest(Array("used".utf8))
+        cache.insert(token, used, at: Self.now)
+        for round in 0..<4 {
+            // The token says when the first generation is over, from then on it is a minute.
+            let instant = Self.now + .seconds(600 * round)
+            for digest in try digests(round) { cache.insert(token, digest, at: instant) }
+            #expect(cache.token(used, at: instant) != nil)
+        }
+        let instant = Self.now + .seconds(1800)
+        #expect(try digests(3).allSatisfy { cache.token($0, at: instant) != nil })
+        #expect(try digests(0).allSatisfy { cache.token($0, at: instant) == nil })
+    }
+
+    private static let now = Instant(seconds: 1_800_000_000)
+
+    /// A token as the verifier remembers it.
+    private static func accepted(_ text: String, of issuer: FakeIssuer) async throws -> AcceptedToken {
+        let verifier: TokenVerifier<NoClaims> = issuer.verifier()
+        let verified = try await verifier.verify(text).get()
+        let keys = try await issuer.keySource().keys()
+        return AcceptedToken(
+            signed: KnownHeader(verified.header, signedWith: keys.set.keys[0], of: keys), claims: verified.claims,
+            payload: verified.payload, custom: NoClaims(), status: nil)
     }
 
     @Test("gives the same answer from many tasks at once")

@@ -2,12 +2,14 @@ internal import JOSE
 
 /// Remembers tokens that were verified, by the SHA-256 of their text, so that the same token costs a hash the next time.
 ///
-/// It holds two generations: what is used moves to the young one, and when that is full the old one goes. So it is bounded
-/// without a list to keep in order.
+/// It holds two generations: what is used moves to the young one, and when that is full, or its first token has expired, the
+/// old one goes. So it is bounded without a list to keep in order, and few that have expired are kept.
 final class AcceptedTokenCache: Sendable {
     private struct Generations {
         var young: [SHA256.Digest: AcceptedToken] = [:]
         var old: [SHA256.Digest: AcceptedToken] = [:]
+        /// When the young one becomes the old one, full or not.
+        var youngUntil = Instant(microseconds: .max)
     }
 
     private let shards: [Locked<Generations>]
@@ -24,30 +26,37 @@ final class AcceptedTokenCache: Sendable {
 
     private func shard(_ digest: SHA256.Digest) -> Locked<Generations> { shards[digest.bucket(of: Self.shardCount)] }
 
-    func token(_ digest: SHA256.Digest) -> AcceptedToken? {
+    /// How long a generation is young at the least, whatever its tokens say.
+    private static let shortest = Duration.seconds(60)
+
+    func token(_ digest: SHA256.Digest, at now: Instant) -> AcceptedToken? {
         guard size > 0 else { return nil }
         return shard(digest).withLock { generations in
             if let token = generations.young[digest] { return token }
             guard let token = generations.old[digest] else { return nil }
-            _ = insert(token, digest, &generations)
+            _ = insert(token, digest, at: now, &generations)
             return token
         }
     }
 
-    func insert(_ token: AcceptedToken, _ digest: SHA256.Digest) {
+    func insert(_ token: AcceptedToken, _ digest: SHA256.Digest, at now: Instant) {
         guard size > 0 else { return }
         // What goes is freed after the lock.
-        _ = shard(digest).withLock { insert(token, digest, &$0) }
+        _ = shard(digest).withLock { insert(token, digest, at: now, &$0) }
     }
 
-    private func insert(_ token: AcceptedToken, _ digest: SHA256.Digest, _ generations: inout Generations)
-        -> [SHA256.Digest: AcceptedToken]
-    {
+    private func insert(
+        _ token: AcceptedToken, _ digest: SHA256.Digest, at now: Instant, _ generations: inout Generations
+    ) -> [SHA256.Digest: AcceptedToken] {
         var outgoing: [SHA256.Digest: AcceptedToken] = [:]
-        if generations.young.count >= size, generations.young[digest] == nil {
+        let isFull = generations.young.count >= size && generations.young[digest] == nil
+        if isFull || now >= generations.youngUntil {
             outgoing = generations.old
             generations.old = generations.young
             generations.young = [:]
+        }
+        if generations.young.isEmpty {
+            generations.youngUntil = max(token.claims.expiresAt ?? now, now + Self.shortest)
         }
         generations.young[digest] = token
         return outgoing

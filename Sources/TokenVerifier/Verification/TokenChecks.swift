@@ -34,17 +34,18 @@ final class TokenChecks: Sendable {
     func accept(_ token: [UInt8]) async throws -> AcceptedToken {
         let digest = try SHA256.digest(token)
         let keys = try await keys.keys()
-        guard let known = cache.token(digest) else { return try await acceptUnseen(token, digest, keys) }
+        let instant = now()
+        guard let known = cache.token(digest, at: instant) else { return try await acceptUnseen(token, digest, keys) }
         guard known.signed.keys === keys || keys.contains(known.signed.key) else {
             cache.remove(digest)
             return try await acceptUnseen(token, digest, keys)
         }
-        guard policy.isCurrent(known.claims, at: now()) else {
+        guard policy.isCurrent(known.claims, at: instant) else {
             cache.remove(digest)
             throw TokenRejection(.expired, "an expired token")
         }
         try await checkStatus(known.status)
-        if known.signed.keys !== keys { cache.insert(known.found(in: keys), digest) }
+        if known.signed.keys !== keys { cache.insert(known.found(in: keys), digest, at: instant) }
         return known
     }
 
@@ -60,7 +61,7 @@ final class TokenChecks: Sendable {
             accepted = try acceptButForStatus(token, newer)
         }
         try await checkStatus(accepted.status)
-        cache.insert(accepted, digest)
+        cache.insert(accepted, digest, at: now())
         return accepted
     }
 
