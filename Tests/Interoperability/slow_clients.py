@@ -81,23 +81,36 @@ def held_by_server(port):
     return held
 
 
+def look(clients, port):
+    """Looks which connections the server has, and tells those that it has no more when they were cut."""
+    held, now = held_by_server(port), time.monotonic()
+    for each in clients:
+        if each.cut_after is None:
+            each.was_taken = each.was_taken or each.port in held
+            if each.was_taken and each.port not in held:
+                each.cut_after = now - each.began
+    return len(held)
+
+
 def main():
     host, port, transport, count, seconds = sys.argv[1:]
     port, tls = int(port), context() if transport == "tls" else None
     kinds = KINDS[transport]
-    clients = [SlowClient((host, port), kinds[number % len(kinds)], tls) for number in range(int(count))]
-    print(json.dumps({"connected": len(clients), "held": len(held_by_server(port))}), flush=True)
+    clients, looked = [], 0
+    for number in range(int(count)):
+        clients.append(SlowClient((host, port), kinds[number % len(kinds)], tls))
+        # All handshakes may take longer than the first is given.
+        if time.monotonic() - looked >= EVERY:
+            look(clients, port)
+            looked = time.monotonic()
+    print(json.dumps({"connected": len(clients), "held": look(clients, port)}), flush=True)
     deadline, dripped = time.monotonic() + int(seconds), 0
     while (open_ones := [each for each in clients if each.cut_after is None]) and time.monotonic() < deadline:
-        held, now = held_by_server(port), time.monotonic()
-        for each in open_ones:
-            each.was_taken = each.was_taken or each.port in held
-            if each.was_taken and each.port not in held:
-                each.cut_after = now - each.began
-            elif now - dripped >= 1:
+        look(clients, port)
+        if time.monotonic() - dripped >= 1:
+            for each in open_ones:
                 each.drip()
-        if now - dripped >= 1:
-            dripped = now
+            dripped = time.monotonic()
         time.sleep(EVERY)
     times = {kind: [each.cut_after for each in clients if each.kind == kind] for kind in dict.fromkeys(kinds)}
     print(json.dumps(times), flush=True)
