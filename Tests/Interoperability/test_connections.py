@@ -152,7 +152,9 @@ def test_a_head_request_that_finds_no_room_has_no_body(make_installation):
             contextlib.closing(http.client.HTTPConnection(*address(server), timeout=PATIENCE)) as client:
         # It takes seconds.
         log_in = pool.submit(server.post, "/auth/log-in", {"username": "anna", "password": PASSWORD})
-        eventually(lambda: status(client, "HEAD", "/openapi.json") == 503)
+        # One that asks before it is in would take its place.
+        time.sleep(1)
+        eventually(lambda: status(client, "HEAD", "/openapi.json") == 503, every=1)
         assert status(client, "GET", "/openapi.json") == 503
         # However busy it is.
         assert [status(client, "GET", path) for path in ["/health/live", "/health/ready", "/metrics"]] == [200] * 3
@@ -162,11 +164,9 @@ def test_a_head_request_that_finds_no_room_has_no_body(make_installation):
 def test_bodies_that_drip_make_room_for_those_who_ask(make_installation):
     server = make_installation(max_requests="4").serve()
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(
-            contextlib.closing(http.client.HTTPConnection(*address(server), timeout=PATIENCE)))
         dripping = [stack.enter_context(body_that_drips(server)) for _ in range(2)]
         for connection in dripping:
-            connection.settimeout(3)
+            connection.settimeout(5)
         # While there is room for others, they have 15 s.
         with pytest.raises(TimeoutError):
             dripping[0].recv(1)
@@ -175,9 +175,8 @@ def test_bodies_that_drip_make_room_for_those_who_ask(make_installation):
         for connection in dripping:
             connection.settimeout(PATIENCE)
         answers = [connection.recv(4096) for connection in dripping[:2]]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 7
         assert all(answer.startswith(b"HTTP/1.1 408 ") for answer in answers)
-        eventually(lambda: status(client, "GET", "/openapi.json") == 200)
 
 
 # MARK: Host
@@ -189,6 +188,7 @@ def test_bodies_that_drip_make_room_for_those_who_ask(make_installation):
     b"GET /health/live HTTP/1.1\r\nHost: a\r\nhOST: b\r\n\r\n",
     b"GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n",
     b"GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n",
+    b"GET /health/live HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n",
 ])
 @pytest.mark.parametrize("is_encrypted", [False, True], ids=["in the clear", "over TLS"])
 def test_a_request_that_does_not_name_one_host_is_refused(shared_server, tls_server, head, is_encrypted):
@@ -208,6 +208,7 @@ def test_a_request_that_does_not_name_one_host_is_refused(shared_server, tls_ser
 @pytest.mark.parametrize("head", [
     b"GET /health/live HTTP/1.1\r\nHost:\r\n\r\n",
     b"GET /health/live HTTP/1.1\r\nhost: [::1]:8080\r\n\r\n",
+    b"GET /health/live HTTP/1.1\r\nHost: a_b.example. \t\r\n\r\n",
     b"GET /health/live HTTP/1.0\r\n\r\n",
 ])
 def test_a_request_that_names_one_host_or_is_older_than_that_is_answered(shared_server, head):

@@ -236,7 +236,7 @@ struct PublishedStatusListTests {
             try await store.lease(startingList: false, at: now)[0].list,
             try await store.lease(startingList: true, at: now)[0].list,
         ]
-        let all = lists.flatMap { list in (0..<1500).map { StatusReference(list: list, index: $0) } }
+        let all = lists.flatMap { list in (0..<4000).map { StatusReference(list: list, index: $0) } }
         func set(_ references: [StatusReference]) async throws {
             try await service.database.write { connection in
                 let change = try StatusListStore.nextChange(in: connection)
@@ -251,7 +251,7 @@ struct PublishedStatusListTests {
         let first = try await store.contents(after: 0, timeline: nil)
         #expect(first.bits.count == all.count)
         #expect(Set(first.bits.map(\.reference)) == Set(all))
-        let later = Array(all[1000..<2100])
+        let later = Array(all[1000..<6500])
         try await set(later)
         let second = try await store.contents(after: first.change, timeline: first.timeline)
         #expect(second.bits.count == later.count)

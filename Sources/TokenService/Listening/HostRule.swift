@@ -3,7 +3,7 @@ internal import NIOHTTP1
 internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
-/// Refuses a request of HTTP/1.1 that doesn't name one host (RFC 9112 section 3.2): a proxy and this service might read two
+/// Refuses a request of HTTP/1 that doesn't name one host (RFC 9112 section 3.2): a proxy and this service might read two
 /// different ones. The next handlers don't know any more which version a request is of, so that it puts one before them.
 final class HostRule: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
@@ -25,7 +25,7 @@ private final class HostCheck: ChannelInboundHandler {
     private var hasFailed = false
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .head(let head) = unwrapInboundIn(data), !Self.mayCome(head) {
+        if case .head(let head) = unwrapInboundIn(data), !Self.namesOneHost(head) {
             hasFailed = true
             context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
         }
@@ -33,18 +33,18 @@ private final class HostCheck: ChannelInboundHandler {
         if !hasFailed { context.fireChannelRead(data) }
     }
 
-    private static func mayCome(_ head: HTTPRequestHead) -> Bool {
-        (head.version.major, head.version.minor) < (1, 1) || namesOneHost(head.headers)
-    }
-
-    private static func namesOneHost(_ headers: HTTPHeaders) -> Bool {
+    /// Whether it names one host; before HTTP/1.1 it needn't name any.
+    private static func namesOneHost(_ head: HTTPRequestHead) -> Bool {
         var isNamed = false
-        for (name, value) in headers where name.utf8.count == 4 && name.lowercased() == "host" {
-            guard !isNamed, value.utf8.allSatisfy(isOfHost) else { return false }
+        for (name, value) in head.headers where name.utf8.count == 4 && name.lowercased() == "host" {
+            // The parser leaves white space behind a value in place.
+            guard !isNamed, value.utf8.reversed().drop(while: isSpace).allSatisfy(isOfHost) else { return false }
             isNamed = true
         }
-        return isNamed
+        return isNamed || (head.version.major, head.version.minor) < (1, 1)
     }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
 
     /// Whether a byte may be in a host and its port (RFC 3986 section 3.2).
     private static func isOfHost(_ byte: UInt8) -> Bool {

@@ -13,7 +13,7 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     /// How long the first byte may take, counted from the connection, and how long a request may take from its first byte on.
     private static let request = TimeAmount.seconds(15)
     /// How long a body may drip while the service is crowded, and how often that is looked at.
-    private static let drip = TimeAmount.seconds(1)
+    private static let drip = TimeAmount.seconds(2)
     /// How long a connection may be idle after an answer: longer than common load balancers keep theirs, so that it is they
     /// who close them.
     private static let idle = TimeAmount.seconds(75)
@@ -49,6 +49,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private var isLate = false
     /// Whether an answer is kept that the client doesn't read.
     private var isHeldUp = false
+    /// When it has to have read some of it.
+    private var heldUpUntil = NIODeadline.distantFuture
     /// The connection that this is a stream of.
     private var connection: (any Channel)?
 
@@ -83,8 +85,9 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private func expectNext(_ context: ChannelHandlerContext) {
         if !context.channel.isWritable {
             // However often something is written meanwhile, the client has the same time.
-            if !isHeldUp { expect(within: Self.reading, context) }
+            if !isHeldUp { heldUpUntil = context.eventLoop.now + Self.reading }
             isHeldUp = true
+            setDeadline(heldUpUntil, context) { context.close(promise: nil) }
         } else if requestsInProgress == 0 {
             isIdle = true
             expect(within: Self.idle, context)

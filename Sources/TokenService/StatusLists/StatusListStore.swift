@@ -171,7 +171,6 @@ struct StatusListStore: Sendable {
             let timeline = try connection.timeline
             let isNewHistory = known != nil && timeline != known
             let change = isNewHistory ? 0 : change
-            if change == 0 { try connection.takeTime() }
             let lists = try connection.query("SELECT id, size FROM status_lists").map {
                 (try $0.text("id"), Int(try $0.integer("size")))
             }
@@ -186,7 +185,7 @@ struct StatusListStore: Sendable {
 
     /// So many bits are read at once: the rows of a million would take half a gigabyte for an instant, much of which the
     /// process would keep.
-    private static let pageSize = 1000
+    private static let pageSize = 5000
 
     /// The bits that were set after a change.
     private static func bits(after change: Int64, in connection: any Connection) throws -> [StatusBit] {
@@ -195,6 +194,7 @@ struct StatusListStore: Sendable {
             "SELECT list_id, list_index, tokens_until FROM status_bits WHERE change > $1 LIMIT $2",
             [.integer(change), .integer(Int64(pageSize))])
         if few.count < pageSize { return try few.map(StatusBit.init) }
+        try connection.takeTime()
         var bits: [StatusBit] = []
         while true {
             let last = bits.last?.reference

@@ -26,22 +26,21 @@ final class AcceptedTokenCache: Sendable {
 
     private func shard(_ digest: SHA256.Digest) -> Locked<Generations> { shards[digest.bucket(of: Self.shardCount)] }
 
-    /// How long a generation is young at the least, whatever its tokens say.
-    private static let shortest = Duration.seconds(60)
+    /// How long a generation is young, whatever its first token says.
+    private static let (shortest, longest) = (Duration.seconds(60), Duration.seconds(900))
 
     func token(_ digest: SHA256.Digest, at now: Instant) -> AcceptedToken? {
         guard size > 0 else { return nil }
-        return shard(digest).withLock { generations in
-            if let token = generations.young[digest] { return token }
-            guard let token = generations.old[digest] else { return nil }
-            _ = insert(token, digest, at: now, &generations)
-            return token
-        }
+        // What goes is freed after the lock, here and below.
+        return shard(digest).withLock { generations -> (AcceptedToken?, outgoing: [SHA256.Digest: AcceptedToken]) in
+            if let token = generations.young[digest] { return (token, [:]) }
+            guard let token = generations.old[digest] else { return (nil, [:]) }
+            return (token, insert(token, digest, at: now, &generations))
+        }.0
     }
 
     func insert(_ token: AcceptedToken, _ digest: SHA256.Digest, at now: Instant) {
         guard size > 0 else { return }
-        // What goes is freed after the lock.
         _ = shard(digest).withLock { insert(token, digest, at: now, &$0) }
     }
 
@@ -56,7 +55,8 @@ final class AcceptedTokenCache: Sendable {
             generations.young = [:]
         }
         if generations.young.isEmpty {
-            generations.youngUntil = max(token.claims.expiresAt ?? now, now + Self.shortest)
+            generations.youngUntil = min(
+                max(token.claims.expiresAt ?? now, now + Self.shortest), now + Self.longest)
         }
         generations.young[digest] = token
         return outgoing
