@@ -29,7 +29,7 @@ CONNECTIONS = 32
 #: Sessions whose access tokens wrk shows at /auth/me.
 READERS = 20
 #: How long an access token lives, and when the readers get others, in seconds. An ended session is remembered as long
-#: as its tokens live, in memory, too: that has to come to rest within the first half.
+#: as its tokens live, in memory, too, and so is a verified token: that has to come to rest within the first half.
 LIFETIME, RENEWAL = 60, 20
 #: How often it is looked at the process and, every so many looks, at /metrics.
 EVERY, EVERY_METRICS = 2, 15

@@ -228,23 +228,25 @@ struct TokenVerifierTests {
         #expect(held > 0)
     }
 
-    @Test("forgets tokens that have expired as others come, and none that is in use")
-    func forgets() async throws {
+    @Test(
+        "forgets tokens that have expired, or came a quarter of an hour ago, as others come, and none that is in use",
+        arguments: [(600, 600), (86_400, 900)])
+    func forgets(lifetime: Int, kept: Int) async throws {
         let issuer = try FakeIssuer()
         let cache = AcceptedTokenCache(capacity: 10_000)
-        let token = try await Self.accepted(issuer.token(), of: issuer)
+        let expiry = JSONValue.integer(Self.now.seconds + Int64(lifetime))
+        let token = try await Self.accepted(issuer.token(["exp": expiry]), of: issuer)
         func digests(_ round: Int) throws -> [SHA256.Digest] {
             try (0..<300).map { try SHA256.digest(Array("\(round) \($0)".utf8)) }
         }
         let used = try SHA256.digest(Array("used".utf8))
         cache.insert(token, used, at: Self.now)
         for round in 0..<4 {
-            // The token says when the first generation is over, from then on it is a minute.
-            let instant = Self.now + .seconds(600 * round)
+            let instant = Self.now + .seconds(kept * round)
             for digest in try digests(round) { cache.insert(token, digest, at: instant) }
             #expect(cache.token(used, at: instant) != nil)
         }
-        let instant = Self.now + .seconds(1800)
+        let instant = Self.now + .seconds(kept * 3)
         #expect(try digests(3).allSatisfy { cache.token($0, at: instant) != nil })
         #expect(try digests(0).allSatisfy { cache.token($0, at: instant) == nil })
     }

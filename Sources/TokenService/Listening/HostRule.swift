@@ -4,7 +4,7 @@ internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
 /// Refuses a request of HTTP/1 that doesn't name one host (RFC 9112 section 3.2): a proxy and this service might read two
-/// different ones. The next handlers don't know any more which version a request is of, so that it puts one before them.
+/// different ones. The handlers from here on aren't told which version a request is of: it puts one where that is known.
 final class HostRule: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
 

@@ -36,10 +36,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     /// Fires at the deadline or before. Each request moves the deadline thrice, and a timer costs more than looking again.
     private var timer: (at: NIODeadline, scheduled: Scheduled<Void>)?
     private var requestsInProgress = 0
-    /// Whether a body is arriving.
-    private var isReading = false
-    /// When it has to be there.
-    private var bodyEnd = NIODeadline.distantFuture
+    /// When the body has to be there that is arriving; `nil` while none is.
+    private var bodyEnd: NIODeadline?
     /// Whether it didn't come with its head.
     private var isDripping = false
     /// Whether nothing has come since the connection, or since the answer before.
@@ -47,10 +45,8 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     /// When the first byte of the request came that is arriving.
     private var began: NIODeadline?
     private var isLate = false
-    /// Whether an answer is kept that the client doesn't read.
-    private var isHeldUp = false
-    /// When it has to have read some of it.
-    private var heldUpUntil = NIODeadline.distantFuture
+    /// When the client has to have read some of an answer that is kept for it; `nil` while none is.
+    private var heldUpUntil: NIODeadline?
     /// The connection that this is a stream of.
     private var connection: (any Channel)?
 
@@ -85,9 +81,9 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     private func expectNext(_ context: ChannelHandlerContext) {
         if !context.channel.isWritable {
             // However often something is written meanwhile, the client has the same time.
-            if !isHeldUp { heldUpUntil = context.eventLoop.now + Self.reading }
-            isHeldUp = true
-            setDeadline(heldUpUntil, context) { context.close(promise: nil) }
+            let end = heldUpUntil ?? context.eventLoop.now + Self.reading
+            heldUpUntil = end
+            setDeadline(end, context) { context.close(promise: nil) }
         } else if requestsInProgress == 0 {
             isIdle = true
             expect(within: Self.idle, context)
@@ -113,12 +109,12 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         guard isIdle else { return }
         isIdle = false
         began = context.eventLoop.now
-        if !isHeldUp { expect(within: Self.request, context) }
+        if heldUpUntil == nil { expect(within: Self.request, context) }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { isHeldUp = false }
-        if !isReading { expectNext(context) }
+        if context.channel.isWritable { heldUpUntil = nil }
+        if bodyEnd == nil { expectNext(context) }
         context.fireChannelWritabilityChanged()
     }
 
@@ -126,13 +122,13 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head:
             requestsInProgress += 1
-            (isIdle, isReading, isDripping) = (false, true, false)
-            bodyEnd = (began ?? context.eventLoop.now) + Self.request
-            setDeadline(bodyEnd, context) { self.bodyIsLate(context) }
-            began = nil
+            (isIdle, isDripping) = (false, false)
+            let end = (began ?? context.eventLoop.now) + Self.request
+            (bodyEnd, began) = (end, nil)
+            setDeadline(end, context) { self.bodyIsLate(context) }
         case .body: break
         case .end:
-            isReading = false
+            bodyEnd = nil
             // The answer may have gone out before the body was in.
             expectNext(context)
         }
@@ -140,17 +136,17 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if isReading, !isDripping {
+        if let bodyEnd, !isDripping {
             isDripping = true
-            watchBody(context)
+            watchBody(until: bodyEnd, context)
         }
         context.fireChannelReadComplete()
     }
 
-    private func watchBody(_ context: ChannelHandlerContext) {
-        setDeadline(min(context.eventLoop.now + Self.drip, bodyEnd), context) {
-            let isLate = context.eventLoop.now >= self.bodyEnd || self.isCrowded()
-            isLate ? self.bodyIsLate(context) : self.watchBody(context)
+    private func watchBody(until end: NIODeadline, _ context: ChannelHandlerContext) {
+        setDeadline(min(context.eventLoop.now + Self.drip, end), context) {
+            guard context.eventLoop.now < end, !self.isCrowded() else { return self.bodyIsLate(context) }
+            self.watchBody(until: end, context)
         }
     }
 
@@ -171,7 +167,7 @@ final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
             // HTTP's parser gives up with an answer to what was no request; then there is no other.
             guard requestsInProgress > 0 else { return expect(within: Self.lastAnswer, context) }
             requestsInProgress -= 1
-            if !isReading { expectNext(context) }
+            if bodyEnd == nil { expectNext(context) }
         default: context.write(data, promise: promise)
         }
     }
